@@ -1,0 +1,213 @@
+"""The one configuration object that drives RTL, packer, models, estimates and documentation."""
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+
+__all__ = ["ACTIVATION_BITS", "PRESETS", "Config"]
+
+#: Bits of one activation; signed or unsigned is a property of the layer that produced it.
+ACTIVATION_BITS = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Everything that can be chosen about one accelerator.
+
+    Immutable. ``Config.preset("small")`` gives a named configuration, ``replace()`` a variation of it.
+
+    Raises
+    ------
+    ValueError
+        If a value is out of its range, or two values cannot go together.
+    """
+
+    #: Name of the preset this configuration started from; shown in reports.
+    name: str = "custom"
+    #: N: channels in one chunk, the unit of SparseMap. A power of two from 2 to 64.
+    chunk: int = 16
+    #: Lanes of one row: activations added per cycle. A power of two, at most ``chunk``.
+    lanes: int = 8
+    #: Steps beyond the current one that a lane may take a matched activation from.
+    lookahead: int = 1
+    #: Neighbouring lanes, on each side, that a lane may take a matched activation from.
+    lookaside: int = 1
+    #: G: rows (channel accumulations) that feed one MAC.
+    rows: int = 2
+    #: P: processing elements, each with one MAC of ``kernel_height * kernel_width`` multipliers.
+    pes: int = 2
+    #: R: rows of the largest kernel.
+    kernel_height: int = 3
+    #: S: columns of the largest kernel.
+    kernel_width: int = 3
+    #: M: most basis kernels that one layer may share.
+    bases: int = 8
+    #: Most positions in one row of a map: the length of a partial-sum line.
+    line: int = 32
+    #: Most channels of one tensor.
+    channels: int = 128
+    #: Entries (chunks) of the input ring. A power of two, room for two whole pixels.
+    ring: int = 16
+    #: Chunks that one of the three activation banks holds.
+    activation_words: int = 1024
+    #: Words of coefficient memory of one row.
+    coefficient_words: int = 512
+    #: Basis kernels of all layers together.
+    basis_words: int = 64
+    #: Requantisation entries (one for each output channel of every layer) of all layers together.
+    scale_words: int = 256
+    #: Layers of one program.
+    layers: int = 32
+    #: Intermediate elements that a row may run ahead of its MAC.
+    z_fifo: int = 4
+    #: Results that a MAC may run ahead of the requantiser; more than its pipeline holds.
+    output_fifo: int = 16
+    #: Width of an intermediate element ``z``, signed.
+    z_bits: int = 16
+    #: Width of a partial sum, signed.
+    accumulator_bits: int = 24
+    #: Width of a requantisation multiplier, signed.
+    multiplier_bits: int = 16
+    #: Width of a requantisation bias, signed.
+    bias_bits: int = 40
+    #: Cycles of silence inside a frame after which the host link gives it up.
+    link_timeout: int = 1 << 20
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.name == "name":
+                continue
+            if not isinstance(value, int) or isinstance(value, bool):
+                raise ValueError(f"{field.name} must be an integer, not {value!r}")
+            least = 0 if field.name in ("lookahead", "lookaside") else 1
+            if value < least:
+                raise ValueError(f"{field.name} must be at least {least}, not {value}")
+        for name in ("chunk", "lanes", "ring", "activation_words", "coefficient_words"):
+            value = getattr(self, name)
+            if value & (value - 1):
+                raise ValueError(f"{name} must be a power of two, not {value}")
+        self._require(2 <= self.chunk <= 64, "chunk", "from 2 to 64")
+        self._require(self.lanes <= self.chunk, "lanes", f"at most the chunk of {self.chunk}")
+        self._require(self.lookahead < self.steps, "lookahead", f"less than chunk / lanes = {self.steps}")
+        self._require(self.lookaside < self.lanes, "lookaside", f"less than the {self.lanes} lanes")
+        self._require(self.kernel_height <= 7, "kernel_height", "at most 7")
+        self._require(self.kernel_width <= 7, "kernel_width", "at most 7")
+        self._require(
+            self.channels % self.chunk == 0, "channels", f"a multiple of the chunk of {self.chunk}"
+        )
+        self._require(
+            self.ring >= 2 * self.chunks, "ring", f"at least two pixels of {self.chunks} chunks"
+        )
+        self._require(self.line >= self.line_minimum, "line", f"at least {self.line_minimum}")
+        self._require(
+            self.output_fifo >= 12, "output_fifo", "at least 12, more than a MAC has in flight"
+        )
+        self._require(self.bases <= 128, "bases", "at most 128")
+        self._require(self.z_bits > ACTIVATION_BITS, "z_bits", f"more than {ACTIVATION_BITS}")
+        self._require(
+            self.accumulator_bits >= self.z_bits, "accumulator_bits", f"at least z_bits = {self.z_bits}"
+        )
+        self._require(
+            max(self.line, self.activation_words, self.coefficient_words, self.channels) < 1 << 15,
+            "line, activation_words, coefficient_words and channels",
+            "less than 32768 each, to fit a field of the program",
+        )
+
+    def _require(self, condition, name, expected):
+        if not condition:
+            got = getattr(self, name, "a larger one")
+            raise ValueError(f"{name} must be {expected}, not {got}")
+
+    @classmethod
+    def preset(cls, name):
+        """The configuration called ``name``; raises ``ValueError`` that lists the names there are."""
+        if name not in PRESETS:
+            raise ValueError(f"expected a preset from {', '.join(PRESETS)}, not {name!r}")
+        return PRESETS[name]
+
+    def replace(self, **changes):
+        """The same configuration with some values changed, checked again."""
+        return dataclasses.replace(self, **changes)
+
+    def to_dict(self):
+        """Plain dictionary, ready for JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values):
+        """Inverse of ``to_dict``; raises ``ValueError`` on names that are missing or unknown."""
+        names = {field.name for field in dataclasses.fields(cls)}
+        if set(values) != names:
+            odd = ", ".join(sorted(set(values) ^ names))
+            raise ValueError(f"expected exactly the fields of a configuration; these differ: {odd}")
+        return cls(**values)
+
+    @property
+    def digest(self):
+        """32-bit fingerprint of every value but the name: the device reports it, the host compares it."""
+        values = {key: value for key, value in self.to_dict().items() if key != "name"}
+        text = json.dumps(values, sort_keys=True).encode()
+        return int.from_bytes(hashlib.sha256(text).digest()[:4], "little")
+
+    @property
+    def steps(self):
+        """Steps of ``lanes`` activations in one chunk."""
+        return self.chunk // self.lanes
+
+    @property
+    def chunks(self):
+        """Most chunks of one pixel."""
+        return self.channels // self.chunk
+
+    @property
+    def switches(self):
+        """Control bits of one butterfly network of ``chunk`` lanes."""
+        return self.chunk // 2 * (self.chunk.bit_length() - 1)
+
+    @property
+    def taps(self):
+        """Multipliers of one MAC."""
+        return self.kernel_height * self.kernel_width
+
+    @property
+    def line_minimum(self):
+        """Least positions of a line in the MAC: its read is issued before its write has landed."""
+        return 4
+
+    @property
+    def chunk_bits(self):
+        """Bits of a chunk number within a pixel."""
+        return max(1, (self.chunks - 1).bit_length())
+
+    @property
+    def basis_bits(self):
+        """Bits of a basis number within a layer."""
+        return max(1, (self.bases - 1).bit_length())
+
+    @property
+    def multipliers(self):
+        """Multipliers of all MACs: the divisor of the dense ideal."""
+        return self.pes * self.taps
+
+
+#: The named configurations.
+PRESETS = {
+    "tiny": Config(
+        name="tiny",
+        chunk=4,
+        lanes=2,
+        bases=4,
+        line=16,
+        channels=16,
+        ring=8,
+        activation_words=256,
+        coefficient_words=256,
+        basis_words=32,
+        scale_words=128,
+        layers=16,
+        link_timeout=4096,
+    ),
+    "small": Config(name="small"),
+}

@@ -1,0 +1,185 @@
+"""Every binary format that hardware and software share, defined once.
+
+Words in memories are Amaranth structs: hardware views them, software packs them with
+``layout.const({...}).as_bits()``. Streams between components are structs of the same kind.
+"""
+
+from amaranth.lib import data, enum
+from amaranth.hdl import signed
+
+from .config import ACTIVATION_BITS
+
+__all__ = [
+    "Bank",
+    "Layer",
+    "LAYER_FIELDS",
+    "Operation",
+    "basis_layout",
+    "coefficient_layout",
+    "control_layout",
+    "dense_layout",
+    "header_layout",
+    "pair_layout",
+    "scale_layout",
+    "sparse_layout",
+    "tag_layout",
+    "z_layout",
+]
+
+
+class Operation(enum.Enum, shape=2):
+    """What a layer does."""
+
+    #: Convolution (fully connected layers are 1x1 convolutions on a 1x1 map).
+    CONVOLUTION = 0
+    #: Maximum over a window.
+    MAX_POOL = 1
+    #: Sum over the whole map, then requantisation.
+    GLOBAL_AVERAGE = 2
+
+
+class Bank(enum.Enum, shape=2):
+    """The three activation banks. Input, output and residual of a layer lie in different ones."""
+
+    A = 0
+    B = 1
+    C = 2
+
+
+#: Fields of a layer in the program, in order; each is one 16-bit word, lowest address first.
+#: ``low`` and ``high`` are two's complement, everything else is unsigned.
+LAYER_FIELDS = {
+    "operation": "an Operation",
+    "input_bank": "a Bank",
+    "input_base": "address of the first chunk of the input",
+    "input_row": "words between two rows that are fed: chunks of a row times the step",
+    "input_pixel": "words between two pixels that are fed: chunks times the step",
+    "input_chunks": "chunks of one input pixel",
+    "input_lanes": "channels in the last chunk of a pixel, 1 to N; lanes above are fed as zero",
+    "input_signed": "1 if input activations are two's complement",
+    "height": "rows that are fed",
+    "width": "columns that are fed",
+    "line": "positions of a row in the MAC: the larger of width and Config.line_minimum",
+    "pad_top": "rows of zero above the map, for the R x S kernel of the configuration",
+    "pad_left": "columns of zero left of the map, likewise",
+    "drain": "positions after the last pixel until the last result: (R-1-pad_top)*line + S-1-pad_left",
+    "stride": "1 or 2: every stride-th result in each direction is kept (pooling: step of the window)",
+    "window": "pooling: rows and columns of the window",
+    "output_height": "rows of the output",
+    "output_width": "columns of the output",
+    "output_bank": "a Bank",
+    "output_base": "address of the first chunk of the output",
+    "output_chunks": "chunks of one output pixel",
+    "passes": "groups of output channels, one channel for each unit (global average: input chunks)",
+    "units": "results of one pass at one position: PEs, or N in a global average",
+    "coefficient_base": "address of the layer's first word in the coefficient memory of every row",
+    "basis_base": "address of the layer's first basis",
+    "basis_count": "bases of the layer",
+    "scale_base": "address of the layer's first requantisation entry",
+    "shift": "right shift of the requantisation, at least 1",
+    "low": "least output",
+    "high": "greatest output",
+    "residual": "1 if a tensor is added",
+    "residual_bank": "a Bank",
+    "residual_base": "address of the first chunk of the added tensor; its shape is the output's",
+    "residual_signed": "1 if its activations are two's complement",
+    "residual_multiplier": "its multiplier",
+}
+
+#: One layer as a struct: 16 bits a field, in the order of ``LAYER_FIELDS``.
+Layer = data.StructLayout(
+    {name: signed(16) if name in ("low", "high") else 16 for name in LAYER_FIELDS}
+)
+
+
+def dense_layout(config):
+    """A chunk as memories hold it: N activations, channel 0 in the lowest byte."""
+    return data.ArrayLayout(ACTIVATION_BITS, config.chunk)
+
+
+def sparse_layout(config):
+    """A chunk in SparseMap form: bit mask of non-zeros, non-zeros packed to the front (zero above them)."""
+    return data.StructLayout({"mask": config.chunk, "values": dense_layout(config)})
+
+
+def control_layout(config):
+    """A SparseMap chunk with the butterfly controls of its mask, as the input ring holds it."""
+    return data.StructLayout(
+        {"mask": config.chunk, "values": dense_layout(config), "controls": config.switches}
+    )
+
+
+def header_layout(config):
+    """First word of a list in coefficient memory: how many coefficient words follow it."""
+    return data.StructLayout({"count": (config.coefficient_words - 1).bit_length()})
+
+
+def tag_layout(config):
+    """Where a chunk's sum belongs: to which basis, and whether it closes its ``z`` and its pixel.
+
+    ``last`` marks the last chunk of one ``z``; ``end`` the last chunk of the last ``z`` that this row
+    makes for one pixel (``end`` implies ``last``).
+    """
+    return data.StructLayout({"basis": config.basis_bits, "last": 1, "end": 1})
+
+
+def coefficient_layout(config):
+    """One word of coefficient memory: the ternary coefficients of one chunk for one ``z``.
+
+    ``map`` has a 1 for each non-zero coefficient, ``negative`` a 1 for each -1 (a subset of ``map``),
+    ``chunk`` says which chunk of the pixel, ``basis`` and ``last`` are as in the tag; ``end`` follows
+    from the count in the header.
+    """
+    return data.StructLayout(
+        {
+            "map": config.chunk,
+            "negative": config.chunk,
+            "chunk": config.chunk_bits,
+            "basis": config.basis_bits,
+            "last": 1,
+        }
+    )
+
+
+def basis_layout(config):
+    """One basis: R x S signed taps, row-major, tap (0, 0) lowest. Smaller kernels sit in it as the packer puts them."""
+    return data.ArrayLayout(signed(8), config.taps)
+
+
+def scale_layout(config):
+    """Requantisation of one output channel, and where it goes.
+
+    ``enable`` is 0 for a unit that has no channel in this pass: its result is dropped.
+    """
+    return data.StructLayout(
+        {
+            "multiplier": signed(config.multiplier_bits),
+            "bias": signed(config.bias_bits),
+            "channel": 15,
+            "enable": 1,
+        }
+    )
+
+
+def pair_layout(config):
+    """One activation chunk met by one coefficient chunk: the input of channel accumulation."""
+    return data.StructLayout(
+        {
+            "mask": config.chunk,
+            "values": dense_layout(config),
+            "controls": config.switches,
+            "map": config.chunk,
+            "negative": config.chunk,
+            "tag": tag_layout(config),
+        }
+    )
+
+
+def z_layout(config):
+    """One intermediate element on its way to the MAC.
+
+    ``end`` closes the pixel for this row. A zero ``z`` travels only where it carries ``end``.
+    """
+    return data.StructLayout(
+        {"z": signed(config.z_bits), "nonzero": 1, "basis": config.basis_bits, "end": 1}
+    )

@@ -1,0 +1,214 @@
+"""The integer network: what the compressor produces, the compiler packs and the reference computes.
+
+Only data and checks of shapes and ranges live here; the mathematics is in ``sim.reference``.
+Activations are 8-bit integers with zero point 0; tensors are named by the layer that makes them, and
+the input tensor is called ``"input"``.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["Convolution", "GlobalAverage", "IntegerNetwork", "MaxPool", "TensorInfo"]
+
+INPUT = "input"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TensorInfo:
+    """Shape and range of one tensor: ``channels`` x ``height`` x ``width`` 8-bit activations."""
+
+    channels: int
+    height: int
+    width: int
+    signed: bool
+
+    @property
+    def shape(self):
+        return (self.channels, self.height, self.width)
+
+    @property
+    def low(self):
+        return -128 if self.signed else 0
+
+    @property
+    def high(self):
+        return 127 if self.signed else 255
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Convolution:
+    """``out = clamp((acc * multiplier + bias + residual * residual_multiplier + 2^(shift-1)) >> shift)``.
+
+    ``acc[k] = sum_m sum_c bases[m] (*) (coefficients[k, c, m] * input[c])``, as cross-correlation with
+    zero padding. A fully connected layer is a 1x1 convolution on a 1x1 map.
+    """
+
+    name: str
+    #: Name of the layer whose output is read, or ``"input"``.
+    input: str
+    #: int8 [K, C, M] in {-1, 0, +1}.
+    coefficients: np.ndarray
+    #: int8 [M, R, S].
+    bases: np.ndarray
+    #: 1 or 2.
+    stride: int
+    #: Zeros (top, left, bottom, right).
+    padding: tuple[int, int, int, int]
+    #: int64 [K], signed 16-bit values.
+    multiplier: np.ndarray
+    #: int64 [K], signed 40-bit values.
+    bias: np.ndarray
+    shift: int
+    #: Output range: 0..255 after ReLU, -128..127 otherwise.
+    low: int
+    high: int
+    #: Name of the tensor that is added, of the output's shape, or ``None``.
+    residual: str | None = None
+    residual_multiplier: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MaxPool:
+    """Maximum over ``window`` x ``window`` with step ``stride``, no padding; range as its input."""
+
+    name: str
+    input: str
+    window: int
+    stride: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class GlobalAverage:
+    """``out[c] = clamp((sum_yx input[c] * multiplier + 2^(shift-1)) >> shift)``, a C x 1 x 1 tensor."""
+
+    name: str
+    input: str
+    multiplier: int
+    shift: int
+    low: int
+    high: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class IntegerNetwork:
+    """Layers in the order they run; each reads tensors made before it. The last layer's output is the result."""
+
+    name: str
+    input: TensorInfo
+    #: Real value of one unit of the input: ``real = input_scale * integer``.
+    input_scale: float
+    layers: tuple
+
+    def __post_init__(self):
+        if not self.layers:
+            raise ValueError(f"network {self.name}: expected at least one layer, got none")
+        self.tensors()
+
+    def tensors(self):
+        """Every tensor by name, ``"input"`` first: ``{name: TensorInfo}``.
+
+        Raises
+        ------
+        ValueError
+            Naming the layer, what was expected and what came, if a shape, a range or a name is wrong.
+        """
+        tensors = {INPUT: self.input}
+        for layer in self.layers:
+            try:
+                if layer.name in tensors:
+                    raise ValueError("expected a name of its own, got one that is taken")
+                if layer.input not in tensors:
+                    raise ValueError(f"expected an input made before it, got {layer.input!r}")
+                tensors[layer.name] = _SHAPES[type(layer)](layer, tensors)
+            except ValueError as error:
+                raise ValueError(f"layer {layer.name}: {error}") from None
+        return tensors
+
+
+def _check_array(name, array, dtype, shape, low, high):
+    if not isinstance(array, np.ndarray) or array.dtype != dtype:
+        raise ValueError(f"expected {name} as {np.dtype(dtype)}, got {getattr(array, 'dtype', type(array))}")
+    if array.shape != shape:
+        raise ValueError(f"expected {name} of shape {shape}, got {array.shape}")
+    if array.size and (array.min() < low or array.max() > high):
+        raise ValueError(f"expected {name} from {low} to {high}, got {array.min()} to {array.max()}")
+
+
+def _range(low, high):
+    if (low, high) not in ((0, 255), (-128, 127)):
+        raise ValueError(f"expected an output range of 0..255 or -128..127, got {low}..{high}")
+    return low < 0
+
+
+def _check_shift(shift):
+    if not 1 <= shift <= 31:
+        raise ValueError(f"expected a shift from 1 to 31, got {shift}")
+
+
+def _convolution(layer, tensors):
+    source = tensors[layer.input]
+    if layer.coefficients.ndim != 3 or layer.bases.ndim != 3:
+        raise ValueError(
+            f"expected coefficients [K, C, M] and bases [M, R, S], got {layer.coefficients.shape} and {layer.bases.shape}"
+        )
+    outputs, _, bases = layer.coefficients.shape
+    _, kernel_height, kernel_width = layer.bases.shape
+    _check_array("coefficients", layer.coefficients, np.int8, (outputs, source.channels, bases), -1, 1)
+    _check_array("bases", layer.bases, np.int8, (bases, kernel_height, kernel_width), -128, 127)
+    _check_array("multipliers", layer.multiplier, np.int64, (outputs,), -(1 << 15), (1 << 15) - 1)
+    _check_array("biases", layer.bias, np.int64, (outputs,), -(1 << 39), (1 << 39) - 1)
+    _check_shift(layer.shift)
+    if layer.stride not in (1, 2):
+        raise ValueError(f"expected a stride of 1 or 2, got {layer.stride}")
+    top, left, bottom, right = layer.padding
+    if min(layer.padding) < 0 or max(top, bottom) >= kernel_height or max(left, right) >= kernel_width:
+        raise ValueError(f"expected padding from 0 to less than the kernel, got {layer.padding}")
+    height = (source.height + top + bottom - kernel_height) // layer.stride + 1
+    width = (source.width + left + right - kernel_width) // layer.stride + 1
+    if height < 1 or width < 1:
+        raise ValueError(
+            f"expected a map of at least the kernel {kernel_height}x{kernel_width}, got {source.height}x{source.width}"
+        )
+    output = TensorInfo(
+        channels=outputs, height=height, width=width, signed=_range(layer.low, layer.high)
+    )
+    if layer.residual is not None:
+        if layer.residual not in tensors:
+            raise ValueError(f"expected a residual made before it, got {layer.residual!r}")
+        if tensors[layer.residual].shape != output.shape:
+            raise ValueError(
+                f"expected a residual of shape {output.shape}, got {tensors[layer.residual].shape}"
+            )
+        if not 0 <= layer.residual_multiplier < 1 << 15:
+            raise ValueError(
+                f"expected a residual multiplier from 0 to 32767, got {layer.residual_multiplier}"
+            )
+    return output
+
+
+def _max_pool(layer, tensors):
+    source = tensors[layer.input]
+    if layer.window < 1 or layer.stride < 1 or layer.window > min(source.height, source.width):
+        raise ValueError(
+            f"expected a window and step that fit a {source.height}x{source.width} map, got {layer.window} and {layer.stride}"
+        )
+    return TensorInfo(
+        channels=source.channels,
+        height=(source.height - layer.window) // layer.stride + 1,
+        width=(source.width - layer.window) // layer.stride + 1,
+        signed=source.signed,
+    )
+
+
+def _global_average(layer, tensors):
+    source = tensors[layer.input]
+    _check_shift(layer.shift)
+    if not 0 <= layer.multiplier < 1 << 15:
+        raise ValueError(f"expected a multiplier from 0 to 32767, got {layer.multiplier}")
+    return TensorInfo(
+        channels=source.channels, height=1, width=1, signed=_range(layer.low, layer.high)
+    )
+
+
+_SHAPES = {Convolution: _convolution, MaxPool: _max_pool, GlobalAverage: _global_average}
