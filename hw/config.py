@@ -94,16 +94,10 @@ class Config:
         self._require(self.lookaside < self.lanes, "lookaside", f"less than the {self.lanes} lanes")
         self._require(self.kernel_height <= 7, "kernel_height", "at most 7")
         self._require(self.kernel_width <= 7, "kernel_width", "at most 7")
-        self._require(
-            self.channels % self.chunk == 0, "channels", f"a multiple of the chunk of {self.chunk}"
-        )
-        self._require(
-            self.ring >= 2 * self.chunks, "ring", f"at least two pixels of {self.chunks} chunks"
-        )
+        self._require(self.channels % self.chunk == 0, "channels", f"a multiple of the chunk of {self.chunk}")
+        self._require(self.ring >= 2 * self.chunks, "ring", f"at least two pixels of {self.chunks} chunks")
         self._require(self.line >= self.line_minimum, "line", f"at least {self.line_minimum}")
-        self._require(
-            self.output_fifo >= 12, "output_fifo", "at least 12, more than a MAC has in flight"
-        )
+        self._require(self.output_fifo >= 12, "output_fifo", "at least 12, more than a MAC has in flight")
         self._require(self.bases <= 128, "bases", "at most 128")
         self._require(self.z_bits > ACTIVATION_BITS, "z_bits", f"more than {ACTIVATION_BITS}")
         self._require(

@@ -13,6 +13,7 @@ __all__ = [
     "Bank",
     "Layer",
     "LAYER_FIELDS",
+    "LAYER_WORDS",
     "Operation",
     "basis_layout",
     "coefficient_layout",
@@ -86,10 +87,11 @@ LAYER_FIELDS = {
     "residual_multiplier": "its multiplier",
 }
 
+#: Words between the starts of two layers in program memory; the words after the fields are not used.
+LAYER_WORDS = 64
+
 #: One layer as a struct: 16 bits a field, in the order of ``LAYER_FIELDS``.
-Layer = data.StructLayout(
-    {name: signed(16) if name in ("low", "high") else 16 for name in LAYER_FIELDS}
-)
+Layer = data.StructLayout({name: signed(16) if name in ("low", "high") else 16 for name in LAYER_FIELDS})
 
 
 def dense_layout(config):
@@ -180,6 +182,4 @@ def z_layout(config):
 
     ``end`` closes the pixel for this row. A zero ``z`` travels only where it carries ``end``.
     """
-    return data.StructLayout(
-        {"z": signed(config.z_bits), "nonzero": 1, "basis": config.basis_bits, "end": 1}
-    )
+    return data.StructLayout({"z": signed(config.z_bits), "nonzero": 1, "basis": config.basis_bits, "end": 1})

@@ -19,7 +19,7 @@ COUNTERS    first layer u16, number of layers u16                      cycles u3
 
 Data of a ``LOAD``, by target; words are stored at ``address``, ``address + 1``, ...:
 
-* ``PROGRAM``: 16-bit words. The address counts words; layer ``i`` starts at ``i * len(LAYER_FIELDS)``.
+* ``PROGRAM``: 16-bit words. The address counts words; layer ``i`` starts at ``i * LAYER_WORDS``.
 * ``BASIS``: one byte a tap, ``taps`` bytes a word.
 * ``SCALE``: words of ``scale_layout``, padded to whole bytes.
 * ``COEFFICIENT``: ``index`` is ``pe * rows + row``. Lists, one after the other: count u16, then ``count`` records:

@@ -170,9 +170,7 @@ def _convolution(layer, tensors):
         raise ValueError(
             f"expected a map of at least the kernel {kernel_height}x{kernel_width}, got {source.height}x{source.width}"
         )
-    output = TensorInfo(
-        channels=outputs, height=height, width=width, signed=_range(layer.low, layer.high)
-    )
+    output = TensorInfo(channels=outputs, height=height, width=width, signed=_range(layer.low, layer.high))
     if layer.residual is not None:
         if layer.residual not in tensors:
             raise ValueError(f"expected a residual made before it, got {layer.residual!r}")
@@ -206,9 +204,7 @@ def _global_average(layer, tensors):
     _check_shift(layer.shift)
     if not 0 <= layer.multiplier < 1 << 15:
         raise ValueError(f"expected a multiplier from 0 to 32767, got {layer.multiplier}")
-    return TensorInfo(
-        channels=source.channels, height=1, width=1, signed=_range(layer.low, layer.high)
-    )
+    return TensorInfo(channels=source.channels, height=1, width=1, signed=_range(layer.low, layer.high))
 
 
 _SHAPES = {Convolution: _convolution, MaxPool: _max_pool, GlobalAverage: _global_average}
