@@ -4,16 +4,16 @@ Words in memories are Amaranth structs: hardware views them, software packs them
 ``layout.const({...}).as_bits()``. Streams between components are structs of the same kind.
 """
 
-from amaranth.lib import data, enum
 from amaranth.hdl import signed
+from amaranth.lib import data, enum
 
 from .config import ACTIVATION_BITS
 
 __all__ = [
-    "Bank",
-    "Layer",
     "LAYER_FIELDS",
     "LAYER_WORDS",
+    "Bank",
+    "Layer",
     "Operation",
     "basis_layout",
     "coefficient_layout",

@@ -36,10 +36,10 @@ from amaranth.lib import enum
 
 __all__ = [
     "MAXIMUM_PAYLOAD",
-    "Opcode",
     "PROTOCOL_VERSION",
     "REQUEST_START",
     "RESPONSE_START",
+    "Opcode",
     "Status",
     "Target",
 ]
