@@ -1,0 +1,151 @@
+"""Coefficient memory of one row, and the walk through its lists."""
+
+from amaranth import *
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from .formats import Layer, coefficient_layout, header_layout
+from .memory import WordMemory
+
+__all__ = ["CoefficientWalker", "walked_layout"]
+
+
+def walked_layout(config):
+    """A coefficient word and whether it is the row's last of the pixel."""
+    return data.StructLayout({"word": coefficient_layout(config), "end": 1})
+
+
+class CoefficientWalker(wiring.Component):
+    """Gives a row its coefficient words in the order in which it needs them.
+
+    A layer's lists lie one after the other, one for each pass, each behind a header that says how long it is.
+    The list of a pass is given once for every pixel of the map::
+
+        for pass in passes:
+            count = memory[header]
+            for pixel in height * width:
+                for index in count:
+                    give memory[header + 1 + index], end = index == count - 1
+            header += 1 + count
+
+    The address never waits for a word, so lists of any length come at one word a cycle; a header costs four cycles
+    between two passes.
+
+    Members
+    -------
+    layer : in
+        Stable from ``start`` until the last word has been taken.
+    start : in
+    write : stream of ``{"address", "data"}``, in
+        Always ready.
+    o : stream of ``walked_layout``, out
+    """
+
+    def __init__(self, config):
+        self._config = config
+        self._memory_tag = data.StructLayout({"header": 1, "end": 1})
+        super().__init__(
+            {
+                "layer": In(Layer),
+                "start": In(1),
+                "write": In(
+                    stream.Signature(
+                        data.StructLayout(
+                            {"address": range(config.coefficient_words), "data": coefficient_layout(config)}
+                        )
+                    )
+                ),
+                "o": Out(stream.Signature(walked_layout(config))),
+            }
+        )
+
+    def model(self, lists, pixels):
+        """The words given for ``pixels`` pixels a pass.
+
+        Parameters
+        ----------
+        lists : list, one for each pass, of lists of words
+
+        Returns
+        -------
+        list of (word, end)
+        """
+        return [
+            (word, index == len(words) - 1)
+            for words in lists
+            for _ in range(pixels)
+            for index, word in enumerate(words)
+        ]
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self._config
+        m.submodules.memory = words = WordMemory(
+            coefficient_layout(config), config.coefficient_words, tag=self._memory_tag
+        )
+        connect(m, flipped(self.write), words.write)
+        request, response = words.request, words.response
+
+        header = Signal(range(config.coefficient_words))
+        index = Signal(range(config.coefficient_words))
+        last_index = Signal.like(index)
+        column = Signal(16)
+        row = Signal(16)
+        passes_left = Signal(16)
+        last_word = index == last_index
+        last_pixel = (column == self.layer.width - 1) & (row == self.layer.height - 1)
+
+        def next_pixel():
+            m.d.sync += [index.eq(0), column.eq(column + 1)]
+            with m.If(column == self.layer.width - 1):
+                m.d.sync += [column.eq(0), row.eq(row + 1)]
+
+        def next_pass():
+            m.d.sync += [
+                row.eq(0),
+                header.eq(header + index + 2),
+                passes_left.eq(passes_left - 1),
+            ]
+
+        with m.FSM():
+            with m.State("Idle"):
+                m.d.sync += [
+                    header.eq(self.layer.coefficient_base),
+                    passes_left.eq(self.layer.passes),
+                    column.eq(0),
+                    row.eq(0),
+                    index.eq(0),
+                ]
+                with m.If(self.start):
+                    m.next = "Header"
+            with m.State("Header"):
+                m.d.comb += [request.valid.eq(1), request.p.address.eq(header), request.p.tag.header.eq(1)]
+                with m.If(request.ready):
+                    m.next = "Count"
+            with m.State("Count"):
+                with m.If(response.valid & response.p.tag.header):
+                    m.d.sync += last_index.eq(header_layout(config)(response.p.data.as_value()).count - 1)
+                    m.next = "Walk"
+            with m.State("Walk"):
+                m.d.comb += [
+                    request.valid.eq(1),
+                    request.p.address.eq(header + index + 1),
+                    request.p.tag.end.eq(last_word),
+                ]
+                with m.If(request.ready):
+                    m.d.sync += index.eq(index + 1)
+                    with m.If(last_word):
+                        next_pixel()
+                        with m.If(last_pixel):
+                            next_pass()
+                            m.next = "Header"
+                            with m.If(passes_left == 1):
+                                m.next = "Idle"
+
+        m.d.comb += [
+            self.o.valid.eq(response.valid & ~response.p.tag.header),
+            self.o.p.word.eq(response.p.data),
+            self.o.p.end.eq(response.p.tag.end),
+            response.ready.eq(self.o.ready | response.p.tag.header),
+        ]
+        return m

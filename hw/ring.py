@@ -1,0 +1,119 @@
+"""The input ring: written once, read by every row at its own pace."""
+
+import numpy as np
+from amaranth import *
+from amaranth.lib import memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from .formats import control_layout
+
+__all__ = ["InputRing", "ReaderSignature"]
+
+
+class ReaderSignature(wiring.Signature):
+    """How one row reads the ring. The row is the initiator.
+
+    Members
+    -------
+    offset : out
+        Which chunk of the reader's current pixel is wanted.
+    present : in
+        That chunk has been written; ``entry`` holds it in the same cycle.
+    entry : in
+    advance : out
+        The reader is through with its current pixel: its chunks are free as far as it is concerned.
+    """
+
+    def __init__(self, config):
+        super().__init__(
+            {
+                "offset": Out(config.chunk_bits),
+                "present": In(1),
+                "entry": In(control_layout(config)),
+                "advance": Out(1),
+            }
+        )
+
+
+class InputRing(wiring.Component):
+    """Ring buffer of SparseMap chunks shared by all rows (ESCALATE's input buffer).
+
+    For every reader a counter holds how many entries are written but not yet released by it. An entry is
+    present for a reader if its offset is below that counter; its place is free again when the counter of
+    the slowest reader no longer covers it. One chunk a cycle is written and every reader reads one a cycle, with
+    no latency: reads are asynchronous, from distributed RAM.
+
+    Parameters
+    ----------
+    config : Config
+        ``ring`` entries.
+    readers : int
+        Rows that read.
+
+    Members
+    -------
+    pixel_chunks : in
+        Entries of one pixel. May change only while the ring is empty.
+    i : stream of ``control_layout``, in
+    readers : array of ``ReaderSignature``, in
+    """
+
+    def __init__(self, config, readers):
+        self._config = config
+        self._readers = readers
+        super().__init__(
+            {
+                "pixel_chunks": In(range(config.chunks + 1)),
+                "i": In(stream.Signature(control_layout(config))),
+                "readers": In(ReaderSignature(config)).array(readers),
+            }
+        )
+
+    def model(self, entries, pixel_chunks, offsets):
+        """What a reader sees that reads ``offsets`` of every pixel.
+
+        Parameters
+        ----------
+        entries : array [pixels * pixel_chunks]
+        offsets : sequence of int
+            Chunk numbers below ``pixel_chunks``.
+
+        Returns
+        -------
+        array [pixels * len(offsets)]
+        """
+        pixels = np.asarray(entries).reshape(-1, pixel_chunks)
+        return pixels[:, list(offsets)].reshape(-1)
+
+    def elaborate(self, platform):
+        m = Module()
+        depth = self._config.ring
+        m.submodules.entries = entries = memory.Memory(
+            shape=control_layout(self._config), depth=depth, init=[]
+        )
+        write_port = entries.write_port()
+        write_address = Signal(range(depth))
+        write = Signal()
+        m.d.comb += [
+            write.eq(self.i.valid & self.i.ready),
+            write_port.addr.eq(write_address),
+            write_port.data.eq(self.i.payload),
+            write_port.en.eq(write),
+        ]
+        m.d.sync += write_address.eq(write_address + write)
+
+        full = Signal(self._readers)
+        m.d.comb += self.i.ready.eq(~full.any())
+        for index, reader in enumerate(self.readers):
+            read_port = entries.read_port(domain="comb")
+            base = Signal(range(depth), name=f"base_{index}")
+            level = Signal(range(depth + 1), name=f"level_{index}")
+            released = Mux(reader.advance, self.pixel_chunks, 0)
+            m.d.comb += [
+                read_port.addr.eq(base + reader.offset),
+                reader.entry.eq(read_port.data),
+                reader.present.eq(reader.offset < level),
+                full[index].eq(level == depth),
+            ]
+            m.d.sync += [base.eq(base + released), level.eq(level + write - released)]
+        return m
