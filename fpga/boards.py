@@ -1,0 +1,99 @@
+"""The boards that farthing makes bitstreams for."""
+
+import dataclasses
+from dataclasses import dataclass
+
+__all__ = ["BOARDS", "Board", "find_board"]
+
+#: Range in which the oscillator of an ECP5 PLL runs, in Hz, and the middle, where it is most at ease.
+VCO_LOW, VCO_BEST, VCO_HIGH = 400_000_000, 600_000_000, 800_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Board:
+    """One board: which part it carries and at which clocks the accelerator runs on it.
+
+    Raises
+    ------
+    ValueError
+        If the PLL cannot make ``frequency``, or the UART cannot make ``baud``.
+    """
+
+    name: str
+    #: Class in ``amaranth_boards.ulx3s``.
+    platform: str
+    #: Four-input LUTs of the part.
+    luts: int
+    #: 18 x 18 multipliers of the part.
+    dsps: int
+    #: Block RAMs of 18 kbit of the part.
+    block_rams: int
+    #: Crystal of the board, in Hz.
+    crystal: int = 25_000_000
+    #: Clock of the accelerator, in Hz.
+    frequency: int = 50_000_000
+    #: Bits per second of the host link, through the board's USB serial bridge.
+    baud: int = 1_000_000
+
+    def __post_init__(self):
+        _ = self.pll, self.uart_divisor
+
+    def replace(self, **changes):
+        """The same board with some values changed, checked again."""
+        return dataclasses.replace(self, **changes)
+
+    @property
+    def pll(self):
+        """Dividers of an EHXPLLL with feedback from its first output: input, feedback and output.
+
+        ``frequency = crystal * feedback / input``, and the oscillator runs at ``frequency * output``.
+        """
+        best = None
+        for divider in range(1, 9):
+            feedback, remainder = divmod(self.frequency * divider, self.crystal)
+            if remainder or not 1 <= feedback <= 80 or self.crystal // divider < 3_125_000:
+                continue
+            output = max(1, round(VCO_BEST / self.frequency))
+            if VCO_LOW <= self.frequency * output <= VCO_HIGH:
+                best = best or {"input": divider, "feedback": feedback, "output": output}
+        if best is None:
+            raise ValueError(
+                f"expected a clock that the PLL makes from {self.crystal} Hz "
+                f"(a multiple of an 8th or more), got {self.frequency} Hz"
+            )
+        return best
+
+    @property
+    def uart_divisor(self):
+        """Clock cycles of one bit on the serial line."""
+        divisor = round(self.frequency / self.baud)
+        # A receiver samples the last of ten bits half a bit from its edge: a third of that may be lost here.
+        if divisor < 4 or abs(divisor * self.baud - self.frequency) > self.frequency / 60:
+            raise ValueError(
+                f"expected a baud rate near a divisor of {self.frequency} Hz, at most a quarter of it, "
+                f"got {self.baud}"
+            )
+        return divisor
+
+    def create_platform(self):
+        """The Amaranth platform: pins, part and toolchain."""
+        from amaranth_boards import ulx3s
+
+        return getattr(ulx3s, self.platform)()
+
+
+#: The boards by name.
+BOARDS = {
+    board.name: board
+    for board in (
+        Board(name="ulx3s-25f", platform="ULX3S_25F_Platform", luts=24_288, dsps=28, block_rams=56),
+        Board(name="ulx3s-85f", platform="ULX3S_85F_Platform", luts=83_640, dsps=156, block_rams=208),
+    )
+}
+
+
+def find_board(name):
+    """The board called ``name``; raises ``ValueError`` that lists the names there are."""
+    if name not in BOARDS:
+        raise ValueError(f"expected a board from {', '.join(BOARDS)}, got {name!r}")
+    return BOARDS[name]

@@ -1,0 +1,137 @@
+"""From a configuration to a bitstream: Amaranth, Yosys, nextpnr, ecppack."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+from fpga import __version__
+from fpga.files import replace_file
+from fpga.report import check_fit, check_timing, read_place_and_route, read_synthesis
+from fpga.tools import BuildFailure, find_tools, run_tool, tool_versions
+from fpga.top import BoardTop
+
+__all__ = ["NAME", "build", "prepare"]
+
+#: Name of the design: the bitstream is ``farthing.bit``.
+NAME = "farthing"
+#: Files that a build ends with, beside the report.
+PRODUCTS = (f"{NAME}.bit", f"{NAME}.svf")
+#: Titles of the steps, by the tool that does them.
+_STEPS = {"yosys": "synthesis", "nextpnr-ecp5": "place and route", "ecppack": "pack"}
+
+
+def prepare(board, core, *, seed=1):
+    """Build plan of ``core``, a component with byte streams ``i`` and ``o``, on ``board``: sources and commands.
+
+    The plan holds no absolute path, so its digest is the same everywhere.
+    """
+    return board.create_platform().prepare(
+        BoardTop(board, core),
+        NAME,
+        emit_src=False,
+        script_after_synth="tee -q -o stat.json stat -json",
+        # A miss is reported with what was reached, which an error of nextpnr would hide.
+        nextpnr_opts=f"--seed {seed} --timing-allow-fail --report report.json",
+    )
+
+
+def build(board, core, folder, *, seed=1, details=None, time_limit=3600, progress=lambda step: None):
+    """Make ``farthing.bit``, ``farthing.svf`` and ``report.json`` in ``folder``; intermediate files are in ``work``.
+
+    The same plan built by the same tools is not built again. An error leaves no bitstream and no report, but the
+    logs and intermediate files.
+
+    Parameters
+    ----------
+    board : Board
+    core : Component
+        What to build, with byte streams ``i`` and ``o``.
+    folder : path
+        Made if it is missing.
+    seed : int
+        Of the placer: another one gives another clock.
+    details : dict
+        Goes into the report as it is.
+    time_limit : float
+        Seconds that each tool may take.
+    progress : function
+        Called with the name of each step as it starts.
+
+    Returns
+    -------
+    dict
+        The report: ``board``, ``frequency``, ``seed``, ``resources``, ``clocks``, ``critical_path``, ``cells``,
+        ``seconds`` of each step, ``versions``, ``key``, and ``details``.
+
+    Raises
+    ------
+    BuildFailure
+        If a tool is missing or fails, or the design does not fit or is too slow.
+    """
+    folder = Path(folder)
+    report_path = folder / "report.json"
+    tools = find_tools()
+    progress("elaboration")
+    plan = prepare(board, core, seed=seed)
+    versions = {"farthing": __version__, **tool_versions(tools)}
+    key = hashlib.sha256(plan.digest() + json.dumps(versions, sort_keys=True).encode()).hexdigest()
+    known = _known(folder, key)
+    if known is not None:
+        return known
+
+    work = folder / "work"
+    for path in (report_path, *(folder / name for name in PRODUCTS)):
+        path.unlink(missing_ok=True)
+    shutil.rmtree(work, ignore_errors=True)
+    plan.extract(work)
+
+    report = {
+        "board": board.name,
+        "frequency": board.frequency,
+        "seed": seed,
+        **(details or {}),
+        "seconds": {},
+        "versions": versions,
+        "key": key,
+    }
+    for command in json.loads(plan.files[f"build_{NAME}.json"])["commands"]:
+        tool = command[0]
+        progress(_STEPS[tool])
+        seconds = run_tool(
+            [tools[tool], *command[1:]], folder=work, log=work / f"{tool}.log", time_limit=time_limit
+        )
+        report["seconds"][_STEPS[tool]] = round(seconds, 1)
+        if tool == "yosys":
+            report["cells"] = read_synthesis(work / "stat.json")
+            check_fit(report["cells"], board)
+        elif tool == "nextpnr-ecp5":
+            report.update(read_place_and_route(work / "report.json"))
+            _name_frequency(report["clocks"], board)
+            check_timing(report["clocks"])
+    for name in PRODUCTS:
+        replace_file(folder / name, (work / name).read_bytes())
+    replace_file(report_path, json.dumps(report, indent=2) + "\n")
+    return report
+
+
+def _known(folder, key):
+    """The report of a build that is complete and has the same key, or ``None``."""
+    try:
+        report = json.loads((folder / "report.json").read_text())
+    except (OSError, ValueError):
+        return None
+    complete = all((folder / name).exists() for name in PRODUCTS)
+    return report if complete and report.get("key") == key else None
+
+
+def _name_frequency(clocks, board):
+    """Refuse a report without the accelerator's clock, which would pass every check of timing."""
+    if not any(abs(clock["required_mhz"] * 1e6 - board.frequency) < 1e5 for clock in clocks.values()):
+        found = (
+            ", ".join(f"{net} at {clock['required_mhz']:g} MHz" for net, clock in clocks.items()) or "none"
+        )
+        raise BuildFailure(
+            f"expected a clock of {board.frequency / 1e6:g} MHz in the report of nextpnr, got {found}; "
+            "this version of the tools may not be supported"
+        )

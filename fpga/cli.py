@@ -1,0 +1,171 @@
+"""The command ``farthing``.
+
+What a command needs is imported when it runs: generating and building do not load PyTorch, help loads nothing.
+"""
+
+import importlib.util
+from pathlib import Path
+
+import click
+
+from fpga import __version__
+
+__all__ = ["main"]
+
+
+class Failure(click.ClickException):
+    """An expected failure: one line on standard error and exit status 1."""
+
+    def show(self, file=None):
+        click.echo(f"farthing: {' '.join(self.message.split())}", err=True)
+
+
+class Commands(click.Group):
+    """Commands whose expected errors end in one line instead of a traceback, unless ``--debug`` is given."""
+
+    def invoke(self, context):
+        try:
+            return super().invoke(context)
+        except click.exceptions.Exit:
+            raise
+        except Exception as error:
+            message = _describe(error)
+            if message is None or context.params["debug"]:
+                raise
+            raise Failure(message) from None
+
+
+def _describe(error):
+    """One sentence for an error that a user can cause, ``None`` for an error of the program."""
+    from fpga.tools import BuildFailure
+    from sim.runner import BenchFailure, ToolMissing
+
+    if isinstance(error, OSError) and error.filename is not None:
+        return (
+            f"expected a file that can be used, got {error.strerror!r} for {error.filename}; check its name"
+        )
+    if isinstance(error, BenchFailure):
+        # The rest is the tail of the simulator's log.
+        return f"{str(error).splitlines()[0]}; --debug shows the log"
+    if isinstance(error, (ValueError, OSError, BuildFailure, ToolMissing)):
+        return str(error)
+    return None
+
+
+def _require(extra, modules):
+    missing = [module for module in modules if importlib.util.find_spec(module) is None]
+    if missing:
+        raise Failure(
+            f"expected the package {missing[0]}, got none; install it with: pip install 'farthing[{extra}]'"
+        )
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="%(prog)s %(version)s")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def main(debug):
+    """Sparse FPGA accelerators from trained networks, proved bit-exact, built with open tools."""
+
+
+@main.command()
+@click.option("--out", "folder", required=True, type=click.Path(path_type=Path), help="Folder for results.")
+@click.option(
+    "--images", default=8, show_default=True, type=click.IntRange(min=1), help="Images to simulate."
+)
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Of the training.")
+@click.option("--preset", default="small", show_default=True, help="Configuration of the accelerator.")
+def demo(folder, images, seed, preset):
+    """Train, compress, generate, simulate, compare.
+
+    Trains a small network on handwritten digits, compresses it, and simulates the generated accelerator on held-out
+    images. Every tensor of every layer must equal the integer reference.
+    """
+    from hw.config import Config
+
+    config = Config.preset(preset)
+    _require("compress", ["torch", "mlxtend"])
+    from fpga.demo import run
+
+    report = run(config, folder, images=images, seed=seed)
+    if report["mismatches"] or not report["images"]:
+        raise Failure(
+            f"expected equal tensors on {images} images, got {report['mismatches']} mismatches "
+            f"on {report['images']}; see {folder / 'report.json'}"
+        )
+
+
+@main.command()
+@click.option("--preset", default="small", show_default=True, help="Configuration of the accelerator.")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File to write.",
+)
+def verilog(preset, output):
+    """Write the Verilog of an accelerator."""
+    from fpga.files import replace_file
+    from fpga.verilog import generate
+    from hw.config import Config
+
+    text = generate(Config.preset(preset))
+    replace_file(output, text)
+    click.echo(f"{output}: {len(text.splitlines())} lines, module farthing")
+
+
+@main.command()
+@click.option("--board", "board_name", required=True, help="Board to build for.")
+@click.option("--preset", default="small", show_default=True, help="Configuration of the accelerator.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Folder  [default: build/BOARD-PRESET]."
+)
+@click.option("--clock", type=click.FloatRange(min=1), help="Clock in MHz instead of the board's.")
+@click.option("--seed", default=1, show_default=True, type=click.IntRange(min=0), help="Of the placer.")
+@click.option(
+    "--time-limit",
+    default=3600.0,
+    show_default=True,
+    type=click.FloatRange(min=1),
+    help="Seconds of each tool.",
+)
+def build(board_name, preset, output, clock, seed, time_limit):
+    """Make a bitstream, and report what it uses and how fast it is."""
+    from fpga.boards import find_board
+    from hw.config import Config
+
+    board = find_board(board_name)
+    config = Config.preset(preset)
+    if clock is not None:
+        board = board.replace(frequency=round(clock * 1e6))
+    _require("fpga", ["amaranth_boards"])
+    from rich.console import Console
+
+    from fpga.build import build as build_core
+    from fpga.report import show
+    from hw.accelerator import Accelerator
+
+    folder = output or Path("build") / f"{board.name}-{preset}"
+    console = Console()
+    with console.status("") as status:
+        report = build_core(
+            board,
+            Accelerator(config),
+            folder,
+            seed=seed,
+            details={"preset": preset, "configuration": config.to_dict()},
+            time_limit=time_limit,
+            progress=lambda step: status.update(f"{board.name}, preset {preset}: {step}"),
+        )
+    show(console, report, folder)
+
+
+@main.command()
+@click.argument("image", type=click.Path(path_type=Path))
+def inspect(image):
+    """Show the layers, shapes and bits of an image file."""
+    from rich.console import Console
+
+    from fpga.inspection import show
+
+    show(Console(), image)

@@ -1,0 +1,133 @@
+"""What a build used and reached, read from the JSON reports of Yosys and nextpnr."""
+
+import json
+
+from rich.table import Table
+
+from fpga.tools import BuildFailure
+
+__all__ = ["check_fit", "check_timing", "read_place_and_route", "read_synthesis", "show"]
+
+#: Resources as our report calls them: what they are, and how nextpnr calls them.
+_RESOURCES = {
+    "luts": ("LUTs", "TRELLIS_COMB"),
+    "registers": ("registers", "TRELLIS_FF"),
+    "dsps": ("multipliers", "MULT18X18D"),
+    "block_rams": ("block RAMs", "DP16KD"),
+}
+
+
+def read_synthesis(path):
+    """Cells after synthesis from Yosys' ``stat -json``: ``{cell type: number}``."""
+    text = path.read_text()
+    # The file starts with what else the command printed.
+    return json.loads(text[text.index("{") :])["design"]["num_cells_by_type"]
+
+
+def check_fit(cells, board):
+    """Refuse a design that cannot fit before minutes are spent on placing it.
+
+    Raises
+    ------
+    BuildFailure
+        Naming each resource that does not suffice.
+    """
+    # A carry cell takes two LUTs. Distributed memory adds more, so this is the least that is needed.
+    needed = {
+        "luts": cells.get("LUT4", 0) + 2 * cells.get("CCU2C", 0),
+        "dsps": cells.get("MULT18X18D", 0),
+        "block_rams": cells.get("DP16KD", 0),
+    }
+    short = [
+        f"at most {getattr(board, name)} {_RESOURCES[name][0]}, got {used}"
+        for name, used in needed.items()
+        if used > getattr(board, name)
+    ]
+    if short:
+        raise BuildFailure(
+            f"expected a design that fits {board.name}: {'; '.join(short)}; "
+            "choose a larger board or a smaller preset"
+        )
+
+
+def read_place_and_route(path):
+    """Resources, clocks and the slowest path from nextpnr's ``--report``.
+
+    Returns
+    -------
+    dict
+        ``resources``: ``{name: {"used", "available"}}``; ``clocks``: ``{net: {"achieved_mhz",
+        "required_mhz"}}``; ``critical_path``: ``{net: [{"kind", "from", "to", "ns"}]}``.
+    """
+    report = json.loads(path.read_text())
+    resources = {
+        name: {key: report["utilization"][bel][key] for key in ("used", "available")}
+        for name, (_, bel) in _RESOURCES.items()
+    }
+    clocks = {
+        net: {
+            "achieved_mhz": round(clock["achieved"], 2),
+            "required_mhz": round(clock["constraint"], 2),
+        }
+        for net, clock in sorted(report["fmax"].items())
+    }
+    paths = {
+        path["from"]: [_step(step) for step in path["path"]]
+        for path in report["critical_paths"]
+        if path["from"] == path["to"]
+    }
+    return {"resources": resources, "clocks": clocks, "critical_path": paths}
+
+
+def _step(step):
+    return {
+        "kind": step["type"],
+        "from": f"{step['from']['cell']}.{step['from']['port']}",
+        "to": f"{step['to']['cell']}.{step['to']['port']}",
+        "ns": round(step["delay"], 3),
+    }
+
+
+def check_timing(clocks):
+    """Refuse a result that is slower than its clocks.
+
+    Raises
+    ------
+    BuildFailure
+        Naming each clock, what it needs and what was reached.
+    """
+    slow = [
+        f"at least {clock['required_mhz']:g} MHz on {net}, got {clock['achieved_mhz']:g} MHz"
+        for net, clock in clocks.items()
+        if clock["achieved_mhz"] < clock["required_mhz"]
+    ]
+    if slow:
+        raise BuildFailure(f"expected {'; '.join(slow)}; try another --seed or a slower --clock")
+
+
+def show(console, report, folder):
+    """Print the report as a table, with what the board has."""
+    table = Table(title=f"{report['board']}, preset {report.get('preset', 'none')}")
+    table.add_column("resource")
+    for heading in ("used", "available", "share"):
+        table.add_column(heading, justify="right")
+    for name, (title, _) in _RESOURCES.items():
+        used, available = (report["resources"][name][key] for key in ("used", "available"))
+        table.add_row(title, f"{used:,}", f"{available:,}", f"{used / available:.1%}")
+    for net, clock in report["clocks"].items():
+        table.add_row(
+            f"clock {net}",
+            f"{clock['required_mhz']:g} MHz",
+            f"{clock['achieved_mhz']:g} MHz",
+            "needed, reached",
+        )
+    console.print(table)
+    for clock, steps in report["critical_path"].items():
+        total = sum(step["ns"] for step in steps)
+        console.print(
+            f"slowest path of {clock}: {total:.1f} ns from {steps[0]['from']} to {steps[-1]['to']}",
+            soft_wrap=True,
+            markup=False,
+        )
+    seconds = ", ".join(f"{step} {value:g} s" for step, value in report["seconds"].items())
+    console.print(f"{folder}: bitstream farthing.bit, numbers report.json ({seconds})", soft_wrap=True)
