@@ -1,0 +1,398 @@
+"""Bytes of a load turned into memory words."""
+
+from amaranth import *
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from .config import ACTIVATION_BITS
+from .formats import (
+    LAYER_WORDS,
+    Bank,
+    basis_layout,
+    coefficient_layout,
+    dense_layout,
+    header_layout,
+    scale_layout,
+)
+from .protocol import Status, Target
+from .sparsemap import SparseMapDecoder
+
+__all__ = ["Loader", "load_head_layout", "load_result_layout", "write_layout"]
+
+#: Where a load goes. ``target`` may be no ``Target``: the loader says so.
+load_head_layout = data.StructLayout({"target": 8, "index": 8, "address": 16})
+
+#: What became of a load: its status, and whether memory is not to be trusted unless it is taken as ``OK``.
+load_result_layout = data.StructLayout({"status": Status, "written": 1})
+
+
+def _bits(layout):
+    return Shape.cast(layout).width
+
+
+def _bytes(bits):
+    return -(-bits // 8)
+
+
+def _population(mask):
+    """How many bits of ``mask`` are set, as a balanced tree of adders."""
+    if len(mask) == 1:
+        return mask
+    half = len(mask) // 2
+    return _population(mask[:half]) + _population(mask[half:])
+
+
+def write_layout(config):
+    """One memory word: ``data`` holds the word of the target in its low bits, zero above.
+
+    ``index`` is the bank of ``ACTIVATION``, ``pe * rows + row`` of ``COEFFICIENT``, zero elsewhere.
+    """
+    layouts = (basis_layout, scale_layout, header_layout, coefficient_layout, dense_layout)
+    width = max(16, *(_bits(layout(config)) for layout in layouts))
+    return data.StructLayout({"target": Target, "index": 8, "address": 16, "data": width})
+
+
+class Loader(wiring.Component):
+    """Assembles words from the data of a ``LOAD`` and writes them, each as soon as it is complete.
+
+    A load is a ``head``, bytes at ``i``, ``finish``, and one ``result``. Its status is the first that applies of
+
+    * ``BAD_TARGET``: no such target, or no such index (which is 0 where there is one memory only);
+      all data are dropped;
+    * ``BAD_LENGTH``: data ended within a word, a record or a list; the words before are written;
+    * ``BAD_ADDRESS``: words lay beyond the memory; these are dropped, the others are written;
+    * ``OK``.
+
+    SparseMap values and packed signs share one decoder: a sign travels as a byte of 0 or 1.
+
+    Latency: a word is written a cycle after its last byte, SparseMap words two cycles and the decoder's latency
+    later. Throughput: one byte per cycle, less what a word takes to be written.
+
+    Parameters
+    ----------
+    config : Config
+        Configuration.
+
+    Members
+    -------
+    head : In(stream(load_head_layout))
+        Starts a load.
+    i : In(stream(8))
+        Data of the load as in a frame.
+    finish : In(1)
+        No more data come. To be high from after the last byte until ``result`` is taken.
+    result : Out(stream(load_result_layout))
+        Status; ``written`` is set if any word was written.
+    write : Out(stream(write_layout(config), always_ready=True))
+        One memory word.
+    """
+
+    def __init__(self, config):
+        self.config = config
+        super().__init__(
+            {
+                "head": In(stream.Signature(load_head_layout)),
+                "i": In(stream.Signature(8)),
+                "finish": In(1),
+                "result": Out(stream.Signature(load_result_layout)),
+                "write": Out(stream.Signature(write_layout(config), always_ready=True)),
+            }
+        )
+
+    @property
+    def control_bytes(self):
+        """Bytes of the control field of a coefficient record."""
+        return _bytes(self.config.chunk_bits + self.config.basis_bits + 1)
+
+    @property
+    def mask_bytes(self):
+        """Bytes of a mask or map."""
+        return _bytes(self.config.chunk)
+
+    @property
+    def fixed_bytes(self):
+        """Bytes of a word, or of the part of a word that comes before its packed values, by target."""
+        return {
+            Target.PROGRAM: 2,
+            Target.BASIS: _bytes(_bits(basis_layout(self.config))),
+            Target.SCALE: _bytes(_bits(scale_layout(self.config))),
+            Target.COEFFICIENT: self.control_bytes + self.mask_bytes,
+            Target.ACTIVATION: self.mask_bytes,
+        }
+
+    @property
+    def depths(self):
+        """Words of each memory, as far as an address reaches, by target."""
+        words = {
+            Target.PROGRAM: self.config.layers * LAYER_WORDS,
+            Target.BASIS: self.config.basis_words,
+            Target.SCALE: self.config.scale_words,
+            Target.COEFFICIENT: self.config.coefficient_words,
+            Target.ACTIVATION: self.config.activation_words,
+        }
+        return {target: min(depth, 1 << 16) for target, depth in words.items()}
+
+    @property
+    def indices(self):
+        """Memories of each target."""
+        return {
+            Target.PROGRAM: 1,
+            Target.BASIS: 1,
+            Target.SCALE: 1,
+            Target.COEFFICIENT: min(self.config.pes * self.config.rows, 256),
+            Target.ACTIVATION: len(Bank),
+        }
+
+    def model(self, payload):
+        """What a ``LOAD`` with this payload does.
+
+        Parameters
+        ----------
+        payload : bytes
+            Target, index, address and data, as in a frame.
+
+        Returns
+        -------
+        writes : list of (Target, index, address, data)
+            Words in the order they are written, ``data`` as the integer of the word's bits.
+        status : Status
+            Status of the load.
+        """
+        if len(payload) < 4:
+            return [], Status.BAD_LENGTH
+        target, index, address = payload[0], payload[1], int.from_bytes(payload[2:4], "little")
+        if target not in [known.value for known in Target] or index >= self.indices[Target(target)]:
+            return [], Status.BAD_TARGET
+        target = Target(target)
+        words, complete = self._words(target, bytes(payload[4:]))
+        fitting = max(0, self.depths[target] - address)
+        writes = [(target, index, address + n, word) for n, word in enumerate(words[:fitting])]
+        if not complete:
+            return writes, Status.BAD_LENGTH
+        return writes, Status.OK if len(words) <= fitting else Status.BAD_ADDRESS
+
+    def _words(self, target, content):
+        """Words that start the data of a load, and whether the data end with them."""
+        config = self.config
+        fixed = self.fixed_bytes[target]
+        words, position, records = [], 0, 0
+
+        def take(count):
+            nonlocal position
+            if position + count > len(content):
+                raise EOFError
+            position += count
+            return int.from_bytes(content[position - count : position], "little")
+
+        def scatter(mask, values, bits):
+            dense = 0
+            for lane in range(config.chunk):
+                if mask >> lane & 1:
+                    dense |= (values & ((1 << bits) - 1)) << (lane * bits)
+                    values >>= bits
+            return dense
+
+        try:
+            while position < len(content) or records:
+                if target == Target.COEFFICIENT and not records:
+                    records = take(2)
+                    words.append(records & ((1 << _bits(header_layout(config))) - 1))
+                elif target == Target.COEFFICIENT:
+                    control = take(self.control_bytes)
+                    mask = take(self.mask_bytes) & ((1 << config.chunk) - 1)
+                    signs = scatter(mask, take(_bytes(mask.bit_count())), 1)
+                    control &= (1 << (config.chunk_bits + config.basis_bits + 1)) - 1
+                    words.append(control << (2 * config.chunk) | signs << config.chunk | mask)
+                    records -= 1
+                elif target == Target.ACTIVATION:
+                    mask = take(self.mask_bytes) & ((1 << config.chunk) - 1)
+                    words.append(scatter(mask, take(mask.bit_count()), ACTIVATION_BITS))
+                elif target == Target.SCALE:
+                    words.append(take(fixed) & ((1 << _bits(scale_layout(config))) - 1))
+                else:
+                    words.append(take(fixed))
+        except EOFError:
+            return words, False
+        return words, True
+
+    def elaborate(self, platform):
+        config = self.config
+        m = Module()
+        m.submodules.decoder = decoder = SparseMapDecoder(config.chunk, ACTIVATION_BITS)
+
+        # A word as it comes; packed values follow the fixed part.
+        length = max(
+            *self.fixed_bytes.values(),
+            self.fixed_bytes[Target.COEFFICIENT] + _bytes(config.chunk),
+            self.fixed_bytes[Target.ACTIVATION] + config.chunk,
+        )
+        buffer = Signal(data.ArrayLayout(8, length))
+        position = Signal(range(length))
+        remaining = Signal(range(length + 1))
+
+        target = Signal(Target)
+        index = Signal(8)
+        # One bit more than in the frame: the last word may be followed by one that does not fit.
+        address = Signal(17)
+        limit = Signal(17)
+        fits = Signal()
+        #: Coefficient records that are due before the next list.
+        records = Signal(16)
+        status = Signal(Status)
+        beyond = Signal()
+        written = Signal()
+
+        is_header = Signal()
+        is_packed = Signal()
+        m.d.comb += [
+            is_header.eq((target == Target.COEFFICIENT) & (records == 0)),
+            is_packed.eq((target == Target.ACTIVATION) | ((target == Target.COEFFICIENT) & ~is_header)),
+        ]
+
+        # Where things lie in the buffer.
+        word = buffer.as_value()
+        control_bits = config.chunk_bits + config.basis_bits + 1
+        after_control = word[8 * self.control_bytes :]
+        signs = word[8 * self.fixed_bytes[Target.COEFFICIENT] :][: config.chunk]
+        values = word[8 * self.fixed_bytes[Target.ACTIVATION] :]
+        mask = Signal(config.chunk)
+        m.d.comb += mask.eq(Mux(target == Target.COEFFICIENT, after_control, word))
+        ones = Signal(range(config.chunk + 1))
+        m.d.comb += ones.eq(_population(mask))
+
+        m.d.comb += decoder.i.payload.mask.eq(mask)
+        for lane in range(config.chunk):
+            value = values.word_select(lane, ACTIVATION_BITS)
+            m.d.comb += decoder.i.payload.values[lane].eq(
+                Mux(target == Target.COEFFICIENT, signs[lane], value)
+            )
+        negative = Cat(value[0] for value in decoder.o.payload.values)
+
+        m.d.comb += [
+            self.write.payload.target.eq(target),
+            self.write.payload.index.eq(index),
+            self.write.payload.address.eq(address),
+        ]
+        with m.Switch(target):
+            with m.Case(Target.ACTIVATION):
+                m.d.comb += self.write.payload.data.eq(decoder.o.payload.values)
+            with m.Case(Target.COEFFICIENT):
+                with m.If(is_header):
+                    m.d.comb += self.write.payload.data.eq(word[: _bits(header_layout(config))])
+                with m.Else():
+                    m.d.comb += self.write.payload.data.eq(Cat(mask, negative, word[:control_bits]))
+            with m.Case(Target.PROGRAM):
+                m.d.comb += self.write.payload.data.eq(word[:16])
+            with m.Case(Target.BASIS):
+                m.d.comb += self.write.payload.data.eq(word[: _bits(basis_layout(config))])
+            with m.Case(Target.SCALE):
+                m.d.comb += self.write.payload.data.eq(word[: _bits(scale_layout(config))])
+
+        def take_bytes(following):
+            m.d.comb += self.i.ready.eq(1)
+            with m.If(self.i.valid):
+                m.d.sync += [
+                    buffer[position].eq(self.i.payload),
+                    position.eq(position + 1),
+                    remaining.eq(remaining - 1),
+                ]
+                with m.If(remaining == 1):
+                    m.next = following
+            with m.Elif(self.finish):
+                m.d.sync += status.eq(Status.BAD_LENGTH)
+                m.next = "RESULT"
+
+        def next_word():
+            m.d.sync += [address.eq(address + 1), written.eq(written | fits), beyond.eq(beyond | ~fits)]
+            with m.If(is_header):
+                m.d.sync += records.eq(word[:16])
+            with m.Else():
+                m.d.sync += records.eq(records - 1)
+            with m.If(target != Target.COEFFICIENT):
+                m.d.sync += records.eq(0)
+            m.next = "START"
+
+        with m.FSM():
+            with m.State("IDLE"):
+                m.d.comb += self.head.ready.eq(1)
+                head = self.head.payload
+                m.d.sync += [
+                    target.eq(head.target),
+                    index.eq(head.index),
+                    address.eq(head.address),
+                    records.eq(0),
+                    beyond.eq(0),
+                    written.eq(0),
+                ]
+                with m.If(self.head.valid):
+                    m.next = "DROP"
+                    with m.Switch(head.target):
+                        for known, count in self.indices.items():
+                            with m.Case(known):
+                                m.d.sync += limit.eq(self.depths[known])
+                                with m.If(head.index < count):
+                                    m.next = "START"
+
+            with m.State("START"):
+                m.d.sync += [buffer.eq(0), position.eq(0), fits.eq(address < limit)]
+                with m.Switch(target):
+                    for known, count in self.fixed_bytes.items():
+                        with m.Case(known):
+                            m.d.sync += remaining.eq(count)
+                with m.If(is_header):
+                    m.d.sync += remaining.eq(2)
+                with m.If(self.i.valid):
+                    m.next = "FIXED"
+                with m.Elif(self.finish):
+                    m.d.sync += status.eq(Mux(beyond, Status.BAD_ADDRESS, Status.OK))
+                    with m.If(records != 0):
+                        m.d.sync += status.eq(Status.BAD_LENGTH)
+                    m.next = "RESULT"
+
+            with m.State("FIXED"):
+                take_bytes(following="FIXED_END")
+
+            with m.State("FIXED_END"):
+                # The mask is complete: how many values does it announce?
+                m.d.sync += remaining.eq(ones)
+                with m.If(target == Target.COEFFICIENT):
+                    m.d.sync += remaining.eq((ones + 7) >> 3)
+                m.next = "WRITE"
+                with m.If(is_packed):
+                    m.next = "PACKED"
+                    with m.If(mask == 0):
+                        m.next = "DECODE"
+
+            with m.State("PACKED"):
+                take_bytes(following="DECODE")
+
+            with m.State("DECODE"):
+                m.d.comb += decoder.i.valid.eq(1)
+                with m.If(decoder.i.ready):
+                    m.next = "DECODED"
+
+            with m.State("DECODED"):
+                m.d.comb += [decoder.o.ready.eq(1), self.write.valid.eq(decoder.o.valid & fits)]
+                with m.If(decoder.o.valid):
+                    next_word()
+
+            with m.State("WRITE"):
+                m.d.comb += self.write.valid.eq(fits)
+                next_word()
+
+            with m.State("DROP"):
+                m.d.comb += self.i.ready.eq(1)
+                with m.If(self.finish & ~self.i.valid):
+                    m.d.sync += status.eq(Status.BAD_TARGET)
+                    m.next = "RESULT"
+
+            with m.State("RESULT"):
+                m.d.comb += [
+                    self.result.valid.eq(1),
+                    self.result.payload.status.eq(status),
+                    self.result.payload.written.eq(written),
+                ]
+                with m.If(self.result.ready):
+                    m.next = "IDLE"
+
+        return m
