@@ -120,6 +120,9 @@ class IntegerNetwork:
                     raise ValueError("expected a name of its own, got one that is taken")
                 if layer.input not in tensors:
                     raise ValueError(f"expected an input made before it, got {layer.input!r}")
+                if type(layer) not in _SHAPES:
+                    expected = ", ".join(known.__name__ for known in _SHAPES)
+                    raise ValueError(f"expected one of {expected}, got {type(layer).__name__}")
                 tensors[layer.name] = _SHAPES[type(layer)](layer, tensors)
             except ValueError as error:
                 raise ValueError(f"layer {layer.name}: {error}") from None

@@ -1,0 +1,273 @@
+"""From an integer network to the program of one accelerator: descriptors, memories, proofs."""
+
+import numpy as np
+
+from hw.formats import LAYER_FIELDS, LAYER_WORDS, Operation
+from hw.protocol import MAXIMUM_PAYLOAD, Target
+
+from .bounds import check_average, check_convolution
+from .network import Convolution, GlobalAverage, MaxPool
+from .placement import place_tensors
+from .program import LayerSchedule, Program, Section
+from .records import NO_SCALE, Scale, encode_layer, encode_list, encode_scale
+from .schedule import schedule_convolution
+
+__all__ = ["compile_network"]
+
+#: Bytes before the data of a ``LOAD``: target, index, address.
+_LOAD_HEADER = 4
+
+
+def compile_network(network, config):
+    """Compile a network for one configuration.
+
+    Parameters
+    ----------
+    network : IntegerNetwork
+    config : Config
+
+    Returns
+    -------
+    Program
+        The same for the same arguments, to the byte.
+
+    Raises
+    ------
+    ValueError
+        If the network cannot run there: the message names the layer, the limit, what came and what to do.
+    """
+    if len(network.layers) > config.layers:
+        raise ValueError(
+            f"network {network.name}: expected at most {config.layers} layers (layers), got {len(network.layers)}; "
+            "take a configuration with a larger program"
+        )
+    tensors = network.tensors()
+    for name, info in tensors.items():
+        if info.channels > config.channels:
+            raise ValueError(
+                f"layer {name}: expected at most {config.channels} channels (channels), got {info.channels}; "
+                "take a configuration with more channels"
+            )
+    compiler = _Compiler(network, config, tensors, place_tensors(network, config))
+    for layer in network.layers:
+        try:
+            compiler.add(layer)
+        except ValueError as error:
+            raise ValueError(f"layer {layer.name}: {error}") from None
+    return compiler.program()
+
+
+def _limit(got, most, what, advice="take a configuration with a larger one"):
+    if got > most:
+        raise ValueError(f"expected at most {most} {what}, got {got}; {advice}")
+
+
+class _Compiler:
+    """Fills the memories layer by layer."""
+
+    def __init__(self, network, config, tensors, placements):
+        self._network = network
+        self._config = config
+        self._tensors = tensors
+        self._placements = placements
+        self._layers = []
+        self._schedule = []
+        self._bases = []
+        self._scales = []
+        self._lists = []
+        self._coefficient_words = 0
+
+    def add(self, layer):
+        describe = {
+            Convolution: self._convolution,
+            MaxPool: self._max_pool,
+            GlobalAverage: self._global_average,
+        }[type(layer)]
+        fields = dict.fromkeys(LAYER_FIELDS, 0) | self._common(layer) | describe(layer)
+        for name, value in fields.items():
+            if name not in ("low", "high"):
+                _limit(value, 0xFFFF, f"in the field {name} of the program", "use smaller maps")
+        _limit(fields["line"], self._config.line, "positions in a row of the map (line)")
+        self._layers.append(fields)
+
+    def program(self):
+        """Everything added so far."""
+        config, sections = self._config, []
+        for number, fields in enumerate(self._layers):
+            sections.append((Target.PROGRAM, 0, number * LAYER_WORDS, encode_layer(fields)))
+        if self._bases:
+            sections.append((Target.BASIS, 0, 0, b"".join(basis.tobytes() for basis in self._bases)))
+        if self._scales:
+            scales = b"".join(encode_scale(scale, config) for scale in self._scales)
+            sections.append((Target.SCALE, 0, 0, scales))
+        sections += self._lists
+        return Program(
+            name=self._network.name,
+            config=config,
+            layer_names=tuple(layer.name for layer in self._network.layers),
+            layers=tuple(self._layers),
+            tensors=self._placements,
+            input_scale=float(self._network.input_scale),
+            sections=tuple(
+                Section(target=target, index=index, address=address, data=data)
+                for target, index, address, data in sections
+            ),
+            schedule=tuple(self._schedule),
+        )
+
+    def _common(self, layer):
+        """Fields of every layer; the input is fed pixel by pixel."""
+        source, target = self._placements[layer.input], self._placements[layer.name]
+        return {
+            "input_bank": source.bank.value,
+            "input_base": source.base,
+            "input_row": source.width * source.chunks,
+            "input_pixel": source.chunks,
+            "input_chunks": source.chunks,
+            "input_lanes": source.channels - (source.chunks - 1) * self._config.chunk,
+            "input_signed": int(source.signed),
+            "height": source.height,
+            "width": source.width,
+            "line": max(source.width, self._config.line_minimum),
+            "stride": 1,
+            "output_height": target.height,
+            "output_width": target.width,
+            "output_bank": target.bank.value,
+            "output_base": target.base,
+            "output_chunks": target.chunks,
+            "shift": 1,
+            "low": -128 if target.signed else 0,
+            "high": 127 if target.signed else 255,
+        }
+
+    def _max_pool(self, layer):
+        self._schedule.append(LayerSchedule(name=layer.name, multiply_adds=0))
+        return {"operation": Operation.MAX_POOL.value, "stride": layer.stride, "window": layer.window}
+
+    def _global_average(self, layer):
+        config, source = self._config, self._placements[layer.input]
+        check_average(layer, self._tensors[layer.input], config)
+        scale_base = len(self._scales)
+        for channel in range(source.chunks * config.chunk):
+            used = channel < source.channels
+            self._scales.append(Scale(layer.multiplier, 0, channel, 1) if used else NO_SCALE)
+        _limit(len(self._scales), config.scale_words, "requantisation entries of all layers (scale_words)")
+        self._schedule.append(LayerSchedule(name=layer.name, multiply_adds=0))
+        return {
+            "operation": Operation.GLOBAL_AVERAGE.value,
+            "passes": source.chunks,
+            "units": config.chunk,
+            "scale_base": scale_base,
+            "shift": layer.shift,
+        }
+
+    def _convolution(self, layer):
+        config, source, target = self._config, self._placements[layer.input], self._placements[layer.name]
+        residual = None if layer.residual is None else self._placements[layer.residual]
+        check_convolution(layer, self._tensors[layer.input], self._tensors.get(layer.residual), config)
+        fields = self._window(layer, source, target)
+        schedule = schedule_convolution(layer.coefficients, config)
+        self._schedule.append(
+            LayerSchedule(
+                name=layer.name,
+                multiply_adds=layer.coefficients[:, :, 0].size
+                * layer.bases[0].size
+                * target.height
+                * target.width,
+                work=schedule.work,
+            )
+        )
+        fields |= self._pack_bases(layer)
+        fields |= self._pack_scales(layer, schedule)
+        fields |= self._pack_coefficients(schedule)
+        if residual is not None:
+            fields |= {
+                "residual": 1,
+                "residual_bank": residual.bank.value,
+                "residual_base": residual.base,
+                "residual_signed": int(residual.signed),
+                "residual_multiplier": layer.residual_multiplier,
+            }
+        return fields | {
+            "operation": Operation.CONVOLUTION.value,
+            "passes": len(schedule.channels),
+            "units": config.pes,
+            "shift": layer.shift,
+        }
+
+    def _window(self, layer, source, target):
+        """How the map is fed and which results are kept."""
+        config, (_, kernel_height, kernel_width) = self._config, layer.bases.shape
+        if kernel_height > config.kernel_height or kernel_width > config.kernel_width:
+            raise ValueError(
+                f"expected a kernel of at most {config.kernel_height}x{config.kernel_width} (kernel_height, "
+                f"kernel_width), got {kernel_height}x{kernel_width}; take a configuration with a larger kernel, or "
+                "a global average before a fully connected layer"
+            )
+        fields = {}
+        height, width, stride = source.height, source.width, layer.stride
+        if (kernel_height, kernel_width) == (1, 1) and stride == 2:
+            height, width, stride = -(-height // 2), -(-width // 2), 1
+            fields = {"input_row": 2 * source.width * source.chunks, "input_pixel": 2 * source.chunks}
+        kept = (-(-height // stride), -(-width // stride))
+        if target.height > kept[0] or target.width > kept[1]:
+            raise ValueError(
+                f"expected an output of at most {kept[0]}x{kept[1]} (input over stride), got "
+                f"{target.height}x{target.width}; use padding that keeps the size of the map at most"
+            )
+        pad_top = layer.padding[0] + config.kernel_height - kernel_height
+        pad_left = layer.padding[1] + config.kernel_width - kernel_width
+        line = max(width, config.line_minimum)
+        drain = (config.kernel_height - 1 - pad_top) * line + config.kernel_width - 1 - pad_left
+        return fields | {
+            "height": height,
+            "width": width,
+            "line": line,
+            "stride": stride,
+            "pad_top": pad_top,
+            "pad_left": pad_left,
+            "drain": drain,
+        }
+
+    def _pack_bases(self, layer):
+        """Kernels go to the bottom right of the taps: what lies before them is padding."""
+        config, (count, kernel_height, kernel_width) = self._config, layer.bases.shape
+        _limit(count, config.bases, "bases in a layer (bases)")
+        base = len(self._bases)
+        for basis in layer.bases:
+            taps = np.zeros((config.kernel_height, config.kernel_width), np.int8)
+            taps[config.kernel_height - kernel_height :, config.kernel_width - kernel_width :] = basis
+            self._bases.append(taps)
+        _limit(len(self._bases), config.basis_words, "bases of all layers (basis_words)")
+        return {"basis_base": base, "basis_count": count}
+
+    def _pack_scales(self, layer, schedule):
+        base = len(self._scales)
+        for channels in schedule.channels:
+            for channel in channels:
+                self._scales.append(
+                    NO_SCALE
+                    if channel is None
+                    else Scale(int(layer.multiplier[channel]), int(layer.bias[channel]), channel, 1)
+                )
+        _limit(
+            len(self._scales), self._config.scale_words, "requantisation entries of all layers (scale_words)"
+        )
+        return {"scale_base": base}
+
+    def _pack_coefficients(self, schedule):
+        config, base = self._config, self._coefficient_words
+        self._coefficient_words += schedule.words
+        _limit(
+            self._coefficient_words,
+            config.coefficient_words,
+            "words of coefficients in a row, of all layers (coefficient_words)",
+            "take a configuration with a larger one, or make more coefficients zero",
+        )
+        for (pe, row), lists in schedule.lists.items():
+            encoded = [encode_list(words, config) for words in lists]
+            _limit(
+                max(map(len, encoded)) + _LOAD_HEADER, MAXIMUM_PAYLOAD, "bytes in one list of coefficients"
+            )
+            self._lists.append((Target.COEFFICIENT, pe * config.rows + row, base, b"".join(encoded)))
+        return {"coefficient_base": base}

@@ -1,0 +1,289 @@
+"""The host's side of the link: frames to send, answers to read. ``hw.protocol`` defines them.
+
+Pure functions of bytes; opening a port and waiting are the driver's business.
+"""
+
+import binascii
+from typing import NamedTuple
+
+import numpy as np
+
+from hw.protocol import (
+    MAXIMUM_PAYLOAD,
+    PROTOCOL_VERSION,
+    REQUEST_START,
+    RESPONSE_START,
+    Opcode,
+    Status,
+    Target,
+)
+
+from . import sparsemap
+from .records import records
+
+__all__ = [
+    "DeviceStatus",
+    "LinkError",
+    "Response",
+    "ResponseParser",
+    "activation_frames",
+    "check_device",
+    "clear_frame",
+    "counters_frame",
+    "decode_counters",
+    "decode_cycles",
+    "decode_response",
+    "decode_status",
+    "decode_tensor",
+    "encode_request",
+    "load_frames",
+    "read_frame",
+    "read_frames",
+    "run_frame",
+    "status_frame",
+]
+
+#: What each refusal of the device means.
+STATUS_WORDS = {
+    Status.BAD_CHECKSUM: "the checksum of the request did not match: send it again",
+    Status.BAD_OPCODE: "the device does not know the opcode",
+    Status.BAD_LENGTH: "the payload is too short or too long for the opcode",
+    Status.BAD_TARGET: "there is no such target or index",
+    Status.BAD_ADDRESS: "the address lies outside of the memory, or the layers outside of the program",
+    Status.TIMEOUT: "the request stopped in the middle",
+    Status.DAMAGED: "an earlier request with a wrong checksum was written to memory: clear and load again",
+}
+
+_HEADER = 4  # start, code, length
+_LOAD_HEADER = 4  # target, index, address
+
+
+class LinkError(Exception):
+    """The device refused a request, or an answer cannot be understood.
+
+    ``status`` is the device's ``Status``, or ``None`` if the answer itself is at fault.
+    """
+
+    def __init__(self, message, status=None):
+        super().__init__(message)
+        self.status = status
+
+
+class Response(NamedTuple):
+    """One answer of the device."""
+
+    status: Status
+    payload: bytes
+
+    def unwrap(self):
+        """The payload, or ``LinkError`` that says in words why the device refused."""
+        if self.status is not Status.OK:
+            words = STATUS_WORDS[self.status]
+            raise LinkError(f"{self.status.name.lower().replace('_', ' ')}: {words}", self.status)
+        return self.payload
+
+
+class DeviceStatus(NamedTuple):
+    """What the device says about itself."""
+
+    version: int
+    digest: int
+    damaged: bool
+
+
+def _checksum(data):
+    """CRC-16 CCITT-FALSE, little end first."""
+    return binascii.crc_hqx(data, 0xFFFF).to_bytes(2, "little")
+
+
+def _frame(start, code, payload):
+    if len(payload) > MAXIMUM_PAYLOAD:
+        raise ValueError(f"expected a payload of at most {MAXIMUM_PAYLOAD} bytes, got {len(payload)}")
+    body = bytes([code]) + len(payload).to_bytes(2, "little") + payload
+    return bytes([start]) + body + _checksum(body)
+
+
+def encode_request(opcode, payload=b""):
+    """One request, ready to send; ``opcode`` is an ``Opcode`` or, to try a device, any byte."""
+    return _frame(REQUEST_START, getattr(opcode, "value", opcode), bytes(payload))
+
+
+class ResponseParser:
+    """Takes bytes as they come, gives answers as they are complete.
+
+    Bytes before a start byte are skipped: a device that was just powered may send some.
+    """
+
+    def __init__(self):
+        self._data = bytearray()
+
+    def feed(self, data):
+        """Add ``data``; returns the list of ``Response`` that are complete now.
+
+        Raises
+        ------
+        LinkError
+            On a wrong checksum or an unknown status. Everything received so far is dropped.
+        """
+        self._data += data
+        responses = []
+        while (response := self._next()) is not None:
+            responses.append(response)
+        return responses
+
+    @property
+    def pending(self):
+        """Bytes of an answer that is not complete."""
+        return len(self._data)
+
+    def _next(self):
+        start = self._data.find(RESPONSE_START)
+        del self._data[: len(self._data) if start < 0 else start]
+        if len(self._data) < _HEADER:
+            return None
+        end = _HEADER + int.from_bytes(self._data[2:4], "little")
+        if len(self._data) < end + 2:
+            return None
+        body, checksum = bytes(self._data[1:end]), bytes(self._data[end : end + 2])
+        if _checksum(body) != checksum:
+            self._data.clear()
+            raise LinkError("the checksum of the answer did not match")
+        if body[0] not in {status.value for status in Status}:
+            self._data.clear()
+            raise LinkError(f"expected a status from 0 to {len(Status) - 1} in the answer, got {body[0]}")
+        del self._data[: end + 2]
+        return Response(Status(body[0]), body[3:])
+
+
+def decode_response(data):
+    """Payload of the one answer in ``data``; ``LinkError`` if it is not whole or not ``OK``."""
+    parser = ResponseParser()
+    responses = parser.feed(data)
+    if len(responses) != 1 or parser.pending:
+        raise LinkError(f"expected one answer, got {len(responses)} and {parser.pending} bytes of another")
+    return responses[0].unwrap()
+
+
+def _load(target, index, address, data):
+    header = bytes([target.value, index]) + address.to_bytes(2, "little")
+    return encode_request(Opcode.LOAD, header + data)
+
+
+def _pack(target, index, address, pieces, payload):
+    """``LOAD`` frames of ``pieces``, (words, bytes) that may not be cut, each frame as full as it goes."""
+    frames, data, at = [], b"", address
+    for words, piece in pieces:
+        if data and _LOAD_HEADER + len(data) + len(piece) > payload:
+            frames.append(_load(target, index, at, data))
+            data, at = b"", address
+        data += piece
+        address += words
+    return [*frames, _load(target, index, at, data)]
+
+
+def load_frames(program, payload=MAXIMUM_PAYLOAD):
+    """Requests that load a program; ``payload`` is the longest a frame may carry."""
+    frames = []
+    for section in program.sections:
+        at, pieces = 0, []
+        for words, size in records(section, program.config):
+            pieces.append((words, section.data[at : at + size]))
+            at += size
+        frames += _pack(section.target, section.index, section.address, pieces, payload)
+    return frames
+
+
+def activation_frames(placement, tensor, config, payload=MAXIMUM_PAYLOAD):
+    """Requests that write a tensor.
+
+    Parameters
+    ----------
+    placement : Placement
+    tensor : integer array [C, H, W]
+    config : Config
+    """
+    tensor = np.asarray(tensor)
+    low, high = (-128, 127) if placement.signed else (0, 255)
+    if tensor.shape != placement.shape or not np.issubdtype(tensor.dtype, np.integer):
+        raise ValueError(
+            f"expected integers of shape {placement.shape}, got {tensor.dtype} of {tensor.shape}"
+        )
+    if tensor.min() < low or tensor.max() > high:
+        raise ValueError(f"expected values from {low} to {high}, got {tensor.min()} to {tensor.max()}")
+    chunks = sparsemap.to_bytes(*sparsemap.encode(sparsemap.split_chunks(tensor, config.chunk)))
+    pieces = [(1, chunk) for chunk in chunks]
+    return _pack(Target.ACTIVATION, placement.bank.value, placement.base, pieces, payload)
+
+
+def status_frame():
+    return encode_request(Opcode.STATUS)
+
+
+def clear_frame():
+    return encode_request(Opcode.CLEAR)
+
+
+def run_frame(first, count):
+    """Request that runs ``count`` layers from ``first`` on."""
+    return encode_request(Opcode.RUN, first.to_bytes(2, "little") + count.to_bytes(2, "little"))
+
+
+def counters_frame(first, count):
+    """Request for the cycles of ``count`` layers from ``first`` on."""
+    return encode_request(Opcode.COUNTERS, first.to_bytes(2, "little") + count.to_bytes(2, "little"))
+
+
+def read_frame(bank, address, chunks):
+    """Request for ``chunks`` chunks of a ``Bank``."""
+    words = address.to_bytes(2, "little") + chunks.to_bytes(2, "little")
+    return encode_request(Opcode.READ, bytes([bank.value, 0]) + words)
+
+
+def read_frames(placement, config, payload=MAXIMUM_PAYLOAD):
+    """Requests for a whole tensor; the payloads of their answers, joined, are what ``decode_tensor`` takes."""
+    most = payload // config.chunk
+    return [
+        read_frame(placement.bank, placement.base + at, min(most, placement.words - at))
+        for at in range(0, placement.words, most)
+    ]
+
+
+def decode_tensor(data, placement, signed=None):
+    """Int64 tensor [C, H, W] from dense chunks; ``signed`` is the placement's unless given."""
+    if not data or len(data) % placement.words:
+        raise LinkError(f"expected {placement.words} chunks of a tensor, got {len(data)} bytes")
+    chunks = np.frombuffer(data, np.uint8).reshape(placement.words, -1)
+    return sparsemap.join_chunks(chunks, placement.shape, placement.signed if signed is None else signed)
+
+
+def _words(payload, count, size):
+    """``count`` little-endian numbers of ``size`` bytes each."""
+    if len(payload) != count * size:
+        raise LinkError(f"expected an answer of {count * size} bytes, got {len(payload)}")
+    return [int.from_bytes(payload[at : at + size], "little") for at in range(0, len(payload), size)]
+
+
+def decode_cycles(payload):
+    """Cycles of a ``RUN``."""
+    return _words(payload, 1, 4)[0]
+
+
+def decode_counters(payload, count):
+    """Cycles of each of ``count`` layers."""
+    return _words(payload, count, 4)
+
+
+def decode_status(payload):
+    """Answer to ``STATUS``, a ``DeviceStatus``."""
+    version, low, high, flags = _words(payload, 4, 2)
+    return DeviceStatus(version, low | high << 16, bool(flags & 1))
+
+
+def check_device(status, config):
+    """Raise ``LinkError`` unless the device speaks this protocol and has this configuration."""
+    if status.version != PROTOCOL_VERSION:
+        raise LinkError(f"expected protocol version {PROTOCOL_VERSION}, got {status.version}")
+    if status.digest != config.digest:
+        raise LinkError(
+            f"expected a device with configuration {config.name} ({config.digest:08x}), got {status.digest:08x}"
+        )

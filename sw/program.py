@@ -1,0 +1,96 @@
+"""A compiled network: what the device is loaded with, and what the host must know to use it."""
+
+from dataclasses import dataclass
+
+from hw.config import Config
+from hw.formats import Bank
+from hw.protocol import Target
+
+__all__ = ["LayerSchedule", "Placement", "Program", "Section"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placement:
+    """Where a tensor lies: chunk ``i`` of pixel (y, x) is at ``base + (y * width + x) * chunks + i``."""
+
+    bank: Bank
+    base: int
+    #: Chunks of one pixel.
+    chunks: int
+    channels: int
+    height: int
+    width: int
+    signed: bool
+
+    @property
+    def shape(self):
+        return (self.channels, self.height, self.width)
+
+    @property
+    def words(self):
+        """Chunks of the whole tensor."""
+        return self.chunks * self.height * self.width
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """Data of one ``LOAD``, byte for byte as ``hw.protocol`` defines it for the target."""
+
+    target: Target
+    index: int
+    address: int
+    data: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerSchedule:
+    """How the work of one layer was spread; nothing that the device needs."""
+
+    name: str
+    #: Multiply-adds of the layer before it was compressed.
+    multiply_adds: int
+    #: Steps that each unit of each pass needs for one pixel, 0 for a unit without a channel.
+    work: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def steps(self):
+        """Steps that all passes need for one pixel: the slowest unit sets the time of its pass."""
+        return sum(max(units) for units in self.work)
+
+    @property
+    def imbalance(self):
+        """Slowest over mean unit, weighted over the passes: 1 if no unit ever waits for another."""
+        busy = sum(map(sum, self.work))
+        return self.steps * len(self.work[0]) / busy if busy else 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """One network for one accelerator configuration."""
+
+    name: str
+    config: Config
+    layer_names: tuple[str, ...]
+    #: Fields of each layer's descriptor, as ``hw.formats.LAYER_FIELDS`` names them.
+    layers: tuple[dict[str, int], ...]
+    #: Every tensor, ``"input"`` first. Only the input before, and the last layer's output after a run
+    #: are sure to be there: other tensors give up their place after their last reader.
+    tensors: dict[str, Placement]
+    #: Real value of one unit of the input.
+    input_scale: float
+    sections: tuple[Section, ...]
+    schedule: tuple[LayerSchedule, ...]
+
+    @property
+    def output_name(self):
+        """Name of the tensor that is the result."""
+        return self.layer_names[-1]
+
+    @property
+    def bits(self):
+        """Bits that inference needs: program, bases, scales and coefficients with their padding to bytes."""
+        return 8 * sum(len(section.data) for section in self.sections)
+
+    def section_bits(self, target):
+        """Bits of the sections of one ``Target``."""
+        return 8 * sum(len(section.data) for section in self.sections if section.target is target)

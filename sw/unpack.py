@@ -1,0 +1,137 @@
+"""The way back: an integer network from the packed sections of a program alone."""
+
+import numpy as np
+
+from hw.formats import LAYER_FIELDS, LAYER_WORDS, Bank, Operation
+from hw.protocol import Target
+
+from .network import INPUT, Convolution, GlobalAverage, IntegerNetwork, MaxPool, TensorInfo
+from .records import decode_layer, decode_lists, decode_scales
+
+__all__ = ["decode_program", "unpack"]
+
+
+def decode_program(sections):
+    """Descriptors of all layers, in order, from the ``PROGRAM`` sections."""
+    layers = {}
+    for section in sections:
+        if section.target is Target.PROGRAM:
+            if section.address % LAYER_WORDS or len(section.data) != 2 * len(LAYER_FIELDS):
+                raise ValueError(f"expected a layer every {LAYER_WORDS} words, got {section.address}")
+            layers[section.address // LAYER_WORDS] = decode_layer(section.data)
+    if sorted(layers) != list(range(len(layers))):
+        raise ValueError(f"expected layers from 0 on, got {sorted(layers)}")
+    return tuple(layers[number] for number in range(len(layers)))
+
+
+def unpack(program):
+    """The network that the packed bytes of a program stand for.
+
+    Kernels come back as they lie in the taps: smaller ones at the bottom right, with the padding that goes with it.
+    The function is that of the network that was compiled.
+
+    Returns
+    -------
+    IntegerNetwork
+
+    Raises
+    ------
+    ValueError
+        If the sections do not make a network.
+    """
+    config, placement = program.config, program.tensors[INPUT]
+    memories = {Target.BASIS: b"", Target.SCALE: b""}
+    lists = {}
+    for section in program.sections:
+        if section.target in memories:
+            memories[section.target] += section.data
+        elif section.target is Target.COEFFICIENT:
+            found = [words for words, _ in decode_lists(section.data, config)]
+            lists[section.index, section.address] = found
+    bases = np.frombuffer(memories[Target.BASIS], np.int8)
+    bases = bases.reshape(-1, config.kernel_height, config.kernel_width)
+    scales = decode_scales(memories[Target.SCALE], config)
+
+    infos = {
+        INPUT: TensorInfo(
+            channels=placement.channels,
+            height=placement.height,
+            width=placement.width,
+            signed=placement.signed,
+        )
+    }
+    owner = {(placement.bank, placement.base): INPUT}
+    layers = []
+    for name, fields in zip(program.layer_names, decode_program(program.sections), strict=True):
+        source = owner[Bank(fields["input_bank"]), fields["input_base"]]
+        operation = Operation(fields["operation"])
+        if operation is Operation.MAX_POOL:
+            layer = MaxPool(name=name, input=source, window=fields["window"], stride=fields["stride"])
+        elif operation is Operation.GLOBAL_AVERAGE:
+            layer = GlobalAverage(
+                name=name,
+                input=source,
+                multiplier=scales[fields["scale_base"]].multiplier,
+                shift=fields["shift"],
+                low=fields["low"],
+                high=fields["high"],
+            )
+        else:
+            residual = (
+                owner[Bank(fields["residual_bank"]), fields["residual_base"]] if fields["residual"] else None
+            )
+            layer = _convolution(name, source, infos[source], residual, fields, config, bases, scales, lists)
+        layers.append(layer)
+        network = IntegerNetwork(
+            name=program.name, input=infos[INPUT], input_scale=program.input_scale, layers=tuple(layers)
+        )
+        infos = network.tensors()
+        owner[Bank(fields["output_bank"]), fields["output_base"]] = name
+    return network
+
+
+def _convolution(name, source, info, residual, fields, config, bases, scales, lists):
+    passes, units = fields["passes"], fields["units"]
+    entries = scales[fields["scale_base"] : fields["scale_base"] + passes * units]
+    outputs = sum(entry.enable for entry in entries)
+    coefficients = np.zeros((outputs, fields["input_chunks"] * config.chunk, fields["basis_count"]), np.int8)
+    multiplier, bias = np.zeros(outputs, np.int64), np.zeros(outputs, np.int64)
+    for at, entry in enumerate(entries):
+        if not entry.enable:
+            continue
+        number, pe = divmod(at, units)
+        multiplier[entry.channel], bias[entry.channel] = entry.multiplier, entry.bias
+        for row in range(config.rows):
+            for word in lists[pe * config.rows + row, fields["coefficient_base"]][number]:
+                for lane in range(config.chunk):
+                    if word.map >> lane & 1:
+                        value = -1 if word.negative >> lane & 1 else 1
+                        coefficients[entry.channel, word.chunk * config.chunk + lane, word.basis] += value
+
+    stride = fields["input_pixel"] // fields["input_chunks"] * fields["stride"]
+    first = (fields["pad_top"], fields["pad_left"])
+    last = tuple(
+        max(0, (output - 1) * stride + kernel - size - before)
+        for output, kernel, size, before in zip(
+            (fields["output_height"], fields["output_width"]),
+            (config.kernel_height, config.kernel_width),
+            (info.height, info.width),
+            first,
+            strict=True,
+        )
+    )
+    return Convolution(
+        name=name,
+        input=source,
+        coefficients=coefficients[:, : info.channels],
+        bases=bases[fields["basis_base"] : fields["basis_base"] + fields["basis_count"]],
+        stride=stride,
+        padding=first + last,
+        multiplier=multiplier,
+        bias=bias,
+        shift=fields["shift"],
+        low=fields["low"],
+        high=fields["high"],
+        residual=residual,
+        residual_multiplier=fields["residual_multiplier"],
+    )
