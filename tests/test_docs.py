@@ -1,0 +1,139 @@
+"""Every command that the documentation shows is one that works."""
+
+import re
+import shlex
+import tomllib
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from fpga.boards import find_board
+from fpga.cli import main
+from hw.config import Config
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("**/*.md"))]
+
+#: Commands that reach outside of the project: nothing of ours can be checked in them.
+OUTSIDE = (
+    r"git clone \S+( \S+)?",
+    r"cd \S+",
+    r"python3(\.\d+)? -m venv \.venv",
+    r"(source|\.) \.venv/bin/activate",
+    r"openFPGALoader -b ulx3s \S+\.bit",
+    r"gtkwave \S+",
+    r"surfer \S+",
+)
+
+#: Commands that take a moment are run as they stand; the file they write goes to an empty folder.
+CHEAP = ("--version", "--help", "verilog")
+
+
+def commands(text):
+    """The commands of the ``console`` blocks (after ``$``) and ``sh`` blocks of a page."""
+    found = []
+    for kind, body in re.findall(r"^```(console|sh)\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+        lines = body.replace("\\\n", " ").splitlines()
+        if kind == "console":
+            lines = [line[2:] for line in lines if line.startswith("$ ")]
+        found += [line.split(" #")[0].strip() for line in lines if line.strip() and not line.startswith("#")]
+    return found
+
+
+def check(command):
+    """Fails unless the command is one that exists, with arguments that it takes."""
+    words = shlex.split(command)
+    words = [words[0].removeprefix(".venv/bin/"), *words[1:]]
+    if words[0] == "make":
+        _check_make(words[1:])
+    elif words[0] == "farthing":
+        _check_farthing(words[1:])
+    elif words[:2] == ["pip", "install"] or words[1:4] == ["-m", "pip", "install"]:
+        _check_install(words)
+    elif words[0] == "pytest" or words[1:3] == ["-m", "pytest"]:
+        for word in words:
+            if word.startswith("tests"):
+                assert (ROOT / word.split("::")[0]).exists(), word
+    elif words[0] == "bash" or words[0].startswith((".ci/", "bench/")):
+        assert (ROOT / words[-1 if words[0] == "bash" else 0]).exists(), command
+    elif words[0].startswith("python"):
+        assert (ROOT / words[1]).exists() or re.fullmatch("|".join(OUTSIDE), command), command
+    else:
+        assert re.fullmatch("|".join(OUTSIDE), command), f"no such command is known: {command}"
+
+
+def _check_make(words):
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    for word in words:
+        assert word in targets or "=" in word, f"the Makefile has no target {word}"
+
+
+def _check_farthing(words):
+    if words[0].startswith("-"):
+        assert words in (["--version"], ["--help"], ["-h"])
+        return
+    context = main.commands[words[0]].make_context(words[0], list(words[1:]))
+    if "preset" in context.params:
+        Config.preset(context.params["preset"])
+    if "board_name" in context.params:
+        find_board(context.params["board_name"])
+
+
+def _check_install(words):
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    for word in words:
+        for names in re.findall(r"\[(.*)\]", word):
+            assert set(names.split(",")) <= set(extras), word
+    if "-c" in words:
+        assert (ROOT / words[words.index("-c") + 1]).exists()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_are_known(page):
+    for command in commands(page.read_text()):
+        check(command)
+
+
+def test_readme_shows_the_two_commands():
+    assert {"make demo", "make test"} <= set(commands((ROOT / "README.md").read_text()))
+
+
+def test_check_runs_the_command_of_the_readme():
+    lines = (ROOT / ".ci" / "run").read_text().splitlines()
+    assert lines[-1] == "make test"
+
+
+@pytest.mark.slow
+def test_cheap_commands_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shown = {command for page in PAGES for command in commands(page.read_text())}
+    cheap = sorted(
+        command for command in shown if command.startswith("farthing ") and command.split()[1] in CHEAP
+    )
+    assert cheap
+    for command in cheap:
+        result = CliRunner().invoke(main, shlex.split(command)[1:], prog_name="farthing")
+        assert result.exit_code == 0, f"{command}: {result.output}"
+
+
+def test_links_lead_somewhere():
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text()):
+            if "://" not in target:
+                assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["make everything", "farthing demo --fast", "farthing verilog --preset vast -o x.v", "curl example.org"],
+)
+def test_the_check_can_fail(command):
+    with pytest.raises((AssertionError, ValueError, click.UsageError)):
+        check(command)
+
+
+def test_blocks_are_read():
+    text = "```console\n$ make demo   # trains\nout\n```\n```sh\n# why\nmake \\\n test\n```\n```python\nmake\n```\n"
+    assert [" ".join(command.split()) for command in commands(text)] == ["make demo", "make test"]
