@@ -59,21 +59,23 @@ def bits(array):
 
 
 def payloads(shape, arrays):
-    """Payloads of a struct from one array a field (nested dictionaries for nested structs), one row a payload.
+    """Payloads of a struct from one array a field, one row a payload; nested structs take dictionaries of arrays.
 
-    A field that is a plain number takes an array of one number a row, or of one row of bits a row.
+    An integer field takes one number a row, or one row of bits a row. An array of structs takes its members' arrays
+    with one more axis.
     """
-    columns = []
-    for name, member in shape:
-        values = arrays[name]
-        if isinstance(member.shape, data.StructLayout):
-            columns.append(payloads(member.shape, values))
-        elif np.ndim(values) > 1 and not isinstance(member.shape, data.ArrayLayout):
-            columns.append(bits(values))
-        else:
-            columns.append(np.asarray(values).tolist())
-    names = [name for name, _ in shape]
-    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+    if isinstance(shape, data.StructLayout):
+        columns = {name: payloads(member.shape, arrays[name]) for name, member in shape}
+        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    if isinstance(shape, data.ArrayLayout) and isinstance(shape.elem_shape, data.StructLayout):
+        length = len(next(iter(arrays.values())))
+        return [
+            payloads(shape.elem_shape, {name: array[row] for name, array in arrays.items()})
+            for row in range(length)
+        ]
+    if isinstance(shape, data.ArrayLayout) or np.ndim(arrays) == 1:
+        return np.asarray(arrays).tolist()
+    return bits(arrays)
 
 
 def stream_run(

@@ -1,0 +1,113 @@
+"""Accumulation of lanes: additions and subtractions of activations, over the steps of one sum."""
+
+import numpy as np
+from amaranth import *
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from .concentration import lanes_layout
+from .config import ACTIVATION_BITS
+from .formats import tag_layout, z_layout
+
+__all__ = ["LaneAccumulator"]
+
+
+def _add(a, b, carry):
+    """``a + b + carry`` as one adder: the carry comes out of an extra lowest bit."""
+    return (Cat(carry, a).as_signed() + Cat(Const(1), b).as_signed()) >> 1
+
+
+class LaneAccumulator(wiring.Component):
+    """Adds up the lanes of each step and the steps of each ``z``.
+
+    Two stages: an adder tree over the lanes, then the accumulator. Latency 2 cycles from the step that carries
+    ``last``, throughput one step a cycle. A ``z`` of zero that does not close the pixel ends here.
+
+    Activations that count negative enter inverted and their missing ones enter as carries: each adder of the tree
+    takes in one, the accumulator the one left over.
+
+    Parameters
+    ----------
+    config : Config
+
+    Members
+    -------
+    signed_values : Signal(1), in
+        1 if activations are two's complement, 0 if unsigned; may change only while the component is empty.
+    i : stream of lanes_layout(config), in
+        Steps; ``value`` must be zero in a lane that is not valid.
+    o : stream of z_layout(config), out
+        ``z`` modulo 2 ** z_bits, at the end of each sum.
+    """
+
+    def __init__(self, config):
+        self._config = config
+        super().__init__(
+            {
+                "signed_values": In(1),
+                "i": In(stream.Signature(lanes_layout(config))),
+                "o": Out(stream.Signature(z_layout(config))),
+            }
+        )
+
+    @staticmethod
+    def model(config, steps, signed_values):
+        """``{"z", "nonzero", "basis", "end": [n]}`` of steps as ``Concentration.model`` gives them."""
+        values = np.asarray(steps["lanes"]["value"]).astype(np.int64)
+        negative = np.asarray(steps["lanes"]["negative"]).astype(np.int64)
+        tag = {name: np.asarray(field).astype(np.int64) for name, field in steps["tag"].items()}
+        if signed_values:
+            values = values - ((values >> (ACTIVATION_BITS - 1)) << ACTIVATION_BITS)
+        sums = np.cumsum(np.where(negative, -values, values).sum(axis=1))
+        last = np.flatnonzero(tag["last"])
+        half = 1 << (config.z_bits - 1)
+        z = (np.diff(sums[last], prepend=0) + half) % (2 * half) - half
+        kept = (z != 0) | (tag["end"][last] == 1)
+        z, last = z[kept], last[kept]
+        return {
+            "z": z,
+            "nonzero": (z != 0).astype(np.int64),
+            "basis": tag["basis"][last],
+            "end": tag["end"][last],
+        }
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self._config
+
+        terms = []
+        for lane in self.i.payload.lanes:
+            sign = self.signed_values & lane.value[-1]
+            extended = Cat(lane.value, sign) ^ lane.negative.replicate(ACTIVATION_BITS + 1)
+            terms.append((extended.as_signed(), lane.negative))
+        while len(terms) > 1:
+            pairs = zip(terms[::2], terms[1::2], strict=True)
+            terms = [(_add(a, b, carry), left_over) for (a, carry), (b, left_over) in pairs]
+        tree, left_over = terms[0]
+
+        summed = Signal(data.StructLayout({"sum": tree.shape(), "carry": 1, "tag": tag_layout(config)}))
+        summed_valid = Signal()
+        with m.If(~summed_valid | ~self.o.valid | self.o.ready):
+            m.d.comb += self.i.ready.eq(1)
+            m.d.sync += summed_valid.eq(self.i.valid)
+            m.d.sync += [summed.sum.eq(tree), summed.carry.eq(left_over), summed.tag.eq(self.i.payload.tag)]
+
+        accumulator = Signal(signed(config.z_bits))
+        total = Signal(signed(config.z_bits))
+        nonzero = Signal()
+        m.d.comb += [
+            total.eq(_add(accumulator, summed.sum, summed.carry)),
+            nonzero.eq(total != 0),
+        ]
+        with m.If(~self.o.valid | self.o.ready):
+            m.d.sync += self.o.valid.eq(summed_valid & summed.tag.last & (nonzero | summed.tag.end))
+            m.d.sync += [
+                self.o.payload.z.eq(total),
+                self.o.payload.nonzero.eq(nonzero),
+                self.o.payload.basis.eq(summed.tag.basis),
+                self.o.payload.end.eq(summed.tag.end),
+            ]
+            with m.If(summed_valid):
+                m.d.sync += accumulator.eq(Mux(summed.tag.last, 0, total))
+
+        return m
