@@ -6,7 +6,8 @@ Layout, numbers little-endian::
     version        u16
     header length  u32
     file length    u64, checksum included
-    header         JSON: configuration, layers, tensors, sections with offset (from the end of the header) and length
+    header         JSON: configuration, layers, tensors, sections; a section is [target, index, address, offset
+                   from the end of the header, length]
     sections       data of each LOAD, one after the other
     checksum       SHA-256 of everything before it
 """
@@ -49,15 +50,7 @@ def _tool_version():
 def _header(program):
     offset, sections = 0, []
     for section in program.sections:
-        sections.append(
-            {
-                "target": section.target.name,
-                "index": section.index,
-                "address": section.address,
-                "offset": offset,
-                "length": len(section.data),
-            }
-        )
+        sections.append((section.target.name, section.index, section.address, offset, len(section.data)))
         offset += len(section.data)
     tensors = {
         name: {
@@ -194,13 +187,14 @@ def _natural(value):
 
 
 def _section(fields, data):
-    offset, length = _natural(fields["offset"]), _natural(fields["length"])
+    target, *numbers = fields
+    index, address, offset, length = map(_natural, numbers)
     if offset + length > len(data):
         raise ValueError(f"expected a section within {len(data)} bytes, got {offset} + {length}")
     return Section(
-        target=Target[fields["target"]],
-        index=_natural(fields["index"]),
-        address=_natural(fields["address"]),
+        target=Target[target],
+        index=index,
+        address=address,
         data=data[offset : offset + length],
     )
 
