@@ -5,9 +5,14 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from .formats import Layer, coefficient_layout, header_layout
-from .memory import WordMemory
+from .memory import WordMemory, word_write_layout
 
-__all__ = ["CoefficientWalker", "walked_layout"]
+__all__ = ["CoefficientWalker", "coefficient_write_layout", "walked_layout"]
+
+
+def coefficient_write_layout(config):
+    """A word on its way to the coefficient memory of a row."""
+    return word_write_layout(coefficient_layout(config), config.coefficient_words)
 
 
 def walked_layout(config):
@@ -36,7 +41,7 @@ class CoefficientWalker(wiring.Component):
     layer : in
         Stable from ``start`` until the last word has been taken.
     start : in
-    write : stream of ``{"address", "data"}``, in
+    write : stream of ``coefficient_write_layout``, in
         Always ready.
     o : stream of ``walked_layout``, out
     """
@@ -48,13 +53,7 @@ class CoefficientWalker(wiring.Component):
             {
                 "layer": In(Layer),
                 "start": In(1),
-                "write": In(
-                    stream.Signature(
-                        data.StructLayout(
-                            {"address": range(config.coefficient_words), "data": coefficient_layout(config)}
-                        )
-                    )
-                ),
+                "write": In(stream.Signature(coefficient_write_layout(config))),
                 "o": Out(stream.Signature(walked_layout(config))),
             }
         )
@@ -86,6 +85,7 @@ class CoefficientWalker(wiring.Component):
         connect(m, flipped(self.write), words.write)
         request, response = words.request, words.response
 
+        count = data.View(header_layout(config), response.p.data.as_value()[: header_layout(config).size])
         header = Signal(range(config.coefficient_words))
         index = Signal(range(config.coefficient_words))
         last_index = Signal.like(index)
@@ -124,7 +124,7 @@ class CoefficientWalker(wiring.Component):
                     m.next = "Count"
             with m.State("Count"):
                 with m.If(response.valid & response.p.tag.header):
-                    m.d.sync += last_index.eq(header_layout(config)(response.p.data.as_value()).count - 1)
+                    m.d.sync += last_index.eq(count.count - 1)
                     m.next = "Walk"
             with m.State("Walk"):
                 m.d.comb += [

@@ -153,9 +153,13 @@ class LinkExecutor(wiring.Component):
             m.d.sync += [response.code.eq(status), response.length.eq(length)]
             m.next = following
 
+        # A chunk unless another piece is given: the widest piece then passes no gate.
+        m.d.comb += self.response_data.payload.bytes.eq(self.read_response.payload)
+
         def give(value, width, valid):
+            bits = Value.cast(value)
             m.d.comb += [
-                self.response_data.payload.bytes.eq(value),
+                self.response_data.payload.bytes.as_value()[: len(bits)].eq(bits),
                 self.response_data.payload.count.eq(width),
                 self.response_data.valid.eq(valid),
             ]

@@ -63,10 +63,10 @@ class Loader(wiring.Component):
     * ``BAD_ADDRESS``: words lay beyond the memory; these are dropped, the others are written;
     * ``OK``.
 
-    SparseMap values and packed signs share one decoder: a sign travels as a byte of 0 or 1.
+    SparseMap values and packed signs share one decoder of bits: values pass it as eight bit planes.
 
-    Latency: a word is written a cycle after its last byte, SparseMap words two cycles and the decoder's latency
-    later. Throughput: one byte per cycle, less what a word takes to be written.
+    Latency, from the last byte of a word to its write: 2 cycles, coefficient records 5, activations 12. Throughput:
+    one byte per cycle within a word; 3 more cycles for a word, 5 for a coefficient record, 13 for activations.
 
     Parameters
     ----------
@@ -218,75 +218,65 @@ class Loader(wiring.Component):
     def elaborate(self, platform):
         config = self.config
         m = Module()
-        m.submodules.decoder = decoder = SparseMapDecoder(config.chunk, ACTIVATION_BITS)
+        m.submodules.decoder = decoder = SparseMapDecoder(config.chunk, 1)
 
-        # A word as it comes; packed values follow the fixed part.
-        length = max(
-            *self.fixed_bytes.values(),
-            self.fixed_bytes[Target.COEFFICIENT] + _bytes(config.chunk),
-            self.fixed_bytes[Target.ACTIVATION] + config.chunk,
+        # A word as it comes. Its bytes, or packed values, lie where a memory expects them, control and mask of a
+        # packed word above: so most words go out as they are.
+        control_start = max(
+            config.chunk, *(self.fixed_bytes[plain] for plain in (Target.PROGRAM, Target.BASIS, Target.SCALE))
         )
-        buffer = Signal(data.ArrayLayout(8, length))
-        position = Signal(range(length))
-        remaining = Signal(range(length + 1))
+        mask_start = control_start + self.control_bytes
+        buffer = Signal(data.ArrayLayout(8, mask_start + self.mask_bytes))
+        position = Signal(range(len(buffer)))
+        remaining = Signal(range(control_start + 1))
+        word = buffer.as_value()[: 8 * control_start]
+        values = data.View(dense_layout(config), word[: config.chunk * ACTIVATION_BITS])
+        control = buffer.as_value()[8 * control_start :][: config.chunk_bits + config.basis_bits + 1]
+        mask = buffer.as_value()[8 * mask_start :][: config.chunk]
 
         target = Signal(Target)
         index = Signal(8)
-        # One bit more than in the frame: the last word may be followed by one that does not fit.
+        # One bit more than in the frame: the last address may be followed by one that is beyond.
         address = Signal(17)
         limit = Signal(17)
         fits = Signal()
-        #: Coefficient records that are due before the next list.
+        # Coefficient records that are due before the next list.
         records = Signal(16)
         status = Signal(Status)
         beyond = Signal()
         written = Signal()
 
         is_header = Signal()
-        is_packed = Signal()
+        is_record = Signal()
+        is_activation = Signal()
         m.d.comb += [
             is_header.eq((target == Target.COEFFICIENT) & (records == 0)),
-            is_packed.eq((target == Target.ACTIVATION) | ((target == Target.COEFFICIENT) & ~is_header)),
+            is_record.eq((target == Target.COEFFICIENT) & (records != 0)),
+            is_activation.eq(target == Target.ACTIVATION),
         ]
 
-        # Where things lie in the buffer.
-        word = buffer.as_value()
-        control_bits = config.chunk_bits + config.basis_bits + 1
-        after_control = word[8 * self.control_bytes :]
-        signs = word[8 * self.fixed_bytes[Target.COEFFICIENT] :][: config.chunk]
-        values = word[8 * self.fixed_bytes[Target.ACTIVATION] :]
-        mask = Signal(config.chunk)
-        m.d.comb += mask.eq(Mux(target == Target.COEFFICIENT, after_control, word))
-        ones = Signal(range(config.chunk + 1))
-        m.d.comb += ones.eq(_population(mask))
-
-        m.d.comb += decoder.i.payload.mask.eq(mask)
-        for lane in range(config.chunk):
-            value = values.word_select(lane, ACTIVATION_BITS)
-            m.d.comb += decoder.i.payload.values[lane].eq(
-                Mux(target == Target.COEFFICIENT, signs[lane], value)
-            )
-        negative = Cat(value[0] for value in decoder.o.payload.values)
+        # Values are scattered in place, a bit plane at a time, lowest first: each leaves at the low end of the
+        # packed values and returns at the high end, and eight of them are once around. Signs are a single plane.
+        leaving = Signal(range(ACTIVATION_BITS + 1))
+        returning = Signal(range(ACTIVATION_BITS + 1))
+        plane = Cat(value[0] for value in values)
+        m.d.comb += [
+            decoder.i.payload.mask.eq(mask),
+            decoder.i.payload.values.eq(Mux(is_record, word[: config.chunk], plane)),
+        ]
 
         m.d.comb += [
             self.write.payload.target.eq(target),
             self.write.payload.index.eq(index),
             self.write.payload.address.eq(address),
+            self.write.payload.data.eq(word),
         ]
-        with m.Switch(target):
-            with m.Case(Target.ACTIVATION):
-                m.d.comb += self.write.payload.data.eq(decoder.o.payload.values)
-            with m.Case(Target.COEFFICIENT):
-                with m.If(is_header):
-                    m.d.comb += self.write.payload.data.eq(word[: _bits(header_layout(config))])
-                with m.Else():
-                    m.d.comb += self.write.payload.data.eq(Cat(mask, negative, word[:control_bits]))
-            with m.Case(Target.PROGRAM):
-                m.d.comb += self.write.payload.data.eq(word[:16])
-            with m.Case(Target.BASIS):
-                m.d.comb += self.write.payload.data.eq(word[: _bits(basis_layout(config))])
-            with m.Case(Target.SCALE):
-                m.d.comb += self.write.payload.data.eq(word[: _bits(scale_layout(config))])
+        with m.If(is_header):
+            m.d.comb += self.write.payload.data.eq(word[: _bits(header_layout(config))])
+        with m.If(is_record):
+            m.d.comb += self.write.payload.data.eq(Cat(mask, decoder.o.payload.values, control))
+        with m.If(target == Target.SCALE):
+            m.d.comb += self.write.payload.data.eq(word[: _bits(scale_layout(config))])
 
         def take_bytes(following):
             m.d.comb += self.i.ready.eq(1)
@@ -302,14 +292,13 @@ class Loader(wiring.Component):
                 m.d.sync += status.eq(Status.BAD_LENGTH)
                 m.next = "RESULT"
 
-        def next_word():
+        def write_word():
+            m.d.comb += self.write.valid.eq(fits)
             m.d.sync += [address.eq(address + 1), written.eq(written | fits), beyond.eq(beyond | ~fits)]
             with m.If(is_header):
                 m.d.sync += records.eq(word[:16])
-            with m.Else():
+            with m.Elif(is_record):
                 m.d.sync += records.eq(records - 1)
-            with m.If(target != Target.COEFFICIENT):
-                m.d.sync += records.eq(0)
             m.next = "START"
 
         with m.FSM():
@@ -341,44 +330,59 @@ class Loader(wiring.Component):
                             m.d.sync += remaining.eq(count)
                 with m.If(is_header):
                     m.d.sync += remaining.eq(2)
+                with m.If(is_record):
+                    m.d.sync += position.eq(control_start)
+                with m.If(is_activation):
+                    m.d.sync += position.eq(mask_start)
                 with m.If(self.i.valid):
                     m.next = "FIXED"
                 with m.Elif(self.finish):
                     m.d.sync += status.eq(Mux(beyond, Status.BAD_ADDRESS, Status.OK))
-                    with m.If(records != 0):
+                    with m.If(is_record):
                         m.d.sync += status.eq(Status.BAD_LENGTH)
                     m.next = "RESULT"
 
             with m.State("FIXED"):
-                take_bytes(following="FIXED_END")
+                take_bytes(following="COUNT")
 
-            with m.State("FIXED_END"):
-                # The mask is complete: how many values does it announce?
-                m.d.sync += remaining.eq(ones)
-                with m.If(target == Target.COEFFICIENT):
-                    m.d.sync += remaining.eq((ones + 7) >> 3)
+            with m.State("COUNT"):
+                ones = Signal(range(config.chunk + 1))
+                m.d.comb += ones.eq(_population(mask))
+                m.d.sync += [
+                    position.eq(0),
+                    remaining.eq(ones),
+                    leaving.eq(ACTIVATION_BITS),
+                    returning.eq(ACTIVATION_BITS),
+                ]
+                with m.If(is_record):
+                    m.d.sync += [remaining.eq((ones + 7) >> 3), leaving.eq(1)]
                 m.next = "WRITE"
-                with m.If(is_packed):
+                with m.If(is_record | is_activation):
                     m.next = "PACKED"
                     with m.If(mask == 0):
-                        m.next = "DECODE"
+                        m.next = "SCATTER"
 
             with m.State("PACKED"):
-                take_bytes(following="DECODE")
+                take_bytes(following="SCATTER")
 
-            with m.State("DECODE"):
-                m.d.comb += decoder.i.valid.eq(1)
-                with m.If(decoder.i.ready):
-                    m.next = "DECODED"
-
-            with m.State("DECODED"):
-                m.d.comb += [decoder.o.ready.eq(1), self.write.valid.eq(decoder.o.valid & fits)]
+            with m.State("SCATTER"):
+                # The decoder takes a plane each cycle and never stalls, so the last plane has left the packed
+                # values before the first one is back at its place.
+                m.d.comb += [decoder.i.valid.eq(leaving != 0), decoder.o.ready.eq(1)]
+                with m.If(decoder.i.valid & decoder.i.ready):
+                    m.d.sync += leaving.eq(leaving - 1)
+                with m.If(is_activation & (decoder.i.valid | decoder.o.valid)):
+                    for lane, value in enumerate(values):
+                        m.d.sync += value.eq(Cat(value[1:], decoder.o.payload.values[lane]))
                 with m.If(decoder.o.valid):
-                    next_word()
+                    m.d.sync += returning.eq(returning - 1)
+                    with m.If(is_record):
+                        write_word()
+                    with m.Elif(returning == 1):
+                        m.next = "WRITE"
 
             with m.State("WRITE"):
-                m.d.comb += self.write.valid.eq(fits)
-                next_word()
+                write_word()
 
             with m.State("DROP"):
                 m.d.comb += self.i.ready.eq(1)

@@ -5,7 +5,12 @@ from amaranth.hdl import ShapeLike
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["WordMemory"]
+__all__ = ["WordMemory", "word_write_layout"]
+
+
+def word_write_layout(shape: ShapeLike, depth: int):
+    """A word on its way to its address."""
+    return data.StructLayout({"address": range(depth), "data": shape})
 
 
 class WordMemory(wiring.Component):
@@ -27,7 +32,7 @@ class WordMemory(wiring.Component):
 
     Members
     -------
-    write : stream of ``{"address", "data"}``, in
+    write : stream of ``word_write_layout``, in
         Always ready.
     request : stream of ``{"address", "tag"}``, in
     response : stream of ``{"data", "tag"}``, out
@@ -39,7 +44,7 @@ class WordMemory(wiring.Component):
         address = range(depth)
         super().__init__(
             {
-                "write": In(stream.Signature(data.StructLayout({"address": address, "data": shape}))),
+                "write": In(stream.Signature(word_write_layout(shape, depth))),
                 "request": In(stream.Signature(data.StructLayout({"address": address, "tag": tag}))),
                 "response": Out(stream.Signature(data.StructLayout({"data": shape, "tag": tag}))),
             }

@@ -1,0 +1,122 @@
+"""The accelerator: everything between two byte streams."""
+
+from amaranth import *
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from .activations import ActivationMemory
+from .block import Block
+from .feeder import Feeder
+from .global_sum import GlobalSum
+from .link import HostLink
+from .max_pool import MaxPool
+from .requantiser import Requantiser
+from .select import ReadSelect, WriteSelect
+from .sequencer import Owner, Sequencer
+from .sparsemap import SparseMapEncoder
+from .store import Store
+
+__all__ = ["Accelerator"]
+
+
+class Accelerator(wiring.Component):
+    """A network runs here: load an image, write an input, run, read the result (see ``protocol``).
+
+    ::
+
+        i -> host link -> store -> program, bases -> sequencer -> starts, layer
+                                -> coefficients, scales
+                                -> activation memory -> feeder -> SparseMap encoder -> block -> requantiser
+                                     ^     ^     |-> maximum                                      |
+                                     |     |---------'                                            |
+                                     '------------------------------------------------------------'
+        o <- host link <- activation memory, cycle counters
+
+    Parameters
+    ----------
+    config : Config
+
+    Members
+    -------
+    i : stream of 8 bits, in
+        Requests of the host.
+    o : stream of 8 bits, out
+        Responses.
+    """
+
+    def __init__(self, config):
+        self._config = config
+        super().__init__({"i": In(stream.Signature(8)), "o": Out(stream.Signature(8))})
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self._config
+        m.submodules.link = link = HostLink(config)
+        m.submodules.store = store = Store(config)
+        m.submodules.sequencer = sequencer = Sequencer(config)
+        m.submodules.activations = activations = ActivationMemory(config)
+        m.submodules.readers = readers = ReadSelect(config)
+        m.submodules.writers = writers = WriteSelect(config, writers=3)
+        m.submodules.feeder = feeder = Feeder(config)
+        m.submodules.encoder = encoder = SparseMapEncoder(config)
+        m.submodules.block = block = Block(config)
+        m.submodules.requantiser = requantiser = Requantiser(config)
+        m.submodules.max_pool = max_pool = MaxPool(config)
+        m.submodules.global_sum = global_sum = GlobalSum(config)
+
+        # Host link.
+        connect(m, host=flipped(self.i), link=link.i)
+        connect(m, link=link.o, host=flipped(self.o))
+        connect(m, link=link.write, store=store.i)
+        connect(m, link=link.run_request, sequencer=sequencer.run)
+        connect(m, sequencer=sequencer.finished, link=link.run_response)
+        connect(m, link=link.counter_request, sequencer=sequencer.counter_request)
+        connect(m, sequencer=sequencer.counter_response, link=link.counter_response)
+
+        # What the host loads.
+        connect(m, store=store.program, sequencer=sequencer.program)
+        connect(m, store=store.basis, sequencer=sequencer.basis)
+        connect(m, store=store.scale, requantiser=requantiser.scale)
+        for source, destination in zip(store.coefficients, block.coefficients, strict=True):
+            connect(m, store=source, block=destination)
+
+        # Activation memory: the first read port has an owner, the second reads residuals.
+        connect(m, readers=readers.request, activations=activations.requests[0])
+        connect(m, activations=activations.responses[0], readers=readers.response)
+        connect(m, requantiser=requantiser.residual_request, activations=activations.requests[1])
+        connect(m, activations=activations.responses[1], requantiser=requantiser.residual_response)
+        connect(m, writers=writers.o, activations=activations.write)
+        for index, write in enumerate((store.activations, requantiser.write, max_pool.write)):
+            connect(m, unit=write, writers=writers.writers[index])
+
+        clients = {
+            Owner.HOST: (link.read_request, link.read_response),
+            Owner.FEEDER: (feeder.request, feeder.response),
+            Owner.MAX_POOL: (max_pool.request, max_pool.response),
+            Owner.GLOBAL_SUM: (global_sum.request, global_sum.response),
+        }
+        for owner, (request, response) in clients.items():
+            connect(m, unit=request, readers=readers.requests[owner.value])
+            connect(m, readers=readers.responses[owner.value], unit=response)
+
+        # The way of the data.
+        connect(m, feeder=feeder.o, encoder=encoder.i)
+        connect(m, encoder=encoder.o, block=block.i)
+        connect(m, sequencer=sequencer.bases, block=block.basis)
+        for source, destination in zip(block.o, requantiser.results, strict=True):
+            connect(m, block=source, requantiser=destination)
+        connect(m, global_sum=global_sum.sums, requantiser=requantiser.sums)
+
+        # Control.
+        m.d.comb += [
+            readers.owner.eq(sequencer.owner),
+            feeder.start.eq(sequencer.start_convolution),
+            block.start.eq(sequencer.start_convolution),
+            max_pool.start.eq(sequencer.start_max_pool),
+            global_sum.start.eq(sequencer.start_global_sum),
+            requantiser.start.eq(sequencer.start_requantiser),
+            sequencer.busy.eq(block.busy | requantiser.busy | max_pool.busy),
+        ]
+        for unit in (feeder, block, requantiser, max_pool, global_sum):
+            m.d.comb += unit.layer.eq(sequencer.layer)
+        return m

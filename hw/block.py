@@ -1,0 +1,73 @@
+"""Block: PEs that share one input ring."""
+
+from amaranth import *
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from .coefficients import coefficient_write_layout
+from .formats import Layer, control_layout
+from .mac import basis_write_layout
+from .pe import ProcessingElement
+from .ring import InputRing
+
+__all__ = ["Block"]
+
+
+class Block(wiring.Component):
+    """P processing elements and the input ring that their rows read.
+
+    Members
+    -------
+    layer : in
+        Stable while ``busy``.
+    start : in
+    busy : out
+    i : stream of ``control_layout``, in
+        Chunks of the map in raster order, once for each pass.
+    coefficients : array of streams of ``coefficient_write_layout``, in
+        One for each row, row ``pe * rows + row``.
+    basis : stream of ``basis_write_layout``, in
+        Goes to every PE.
+    o : array of streams of signed ``accumulator_bits``, out, one for each PE
+    """
+
+    def __init__(self, config):
+        self._config = config
+        super().__init__(
+            {
+                "layer": In(Layer),
+                "start": In(1),
+                "busy": Out(1),
+                "i": In(stream.Signature(control_layout(config))),
+                "coefficients": In(stream.Signature(coefficient_write_layout(config))).array(
+                    config.pes * config.rows
+                ),
+                "basis": In(stream.Signature(basis_write_layout(config))),
+                "o": Out(stream.Signature(signed(config.accumulator_bits))).array(config.pes),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self._config
+        m.submodules.ring = ring = InputRing(config, readers=config.pes * config.rows)
+        m.d.comb += ring.pixel_chunks.eq(self.layer.input_chunks)
+        connect(m, chunks=flipped(self.i), ring=ring.i)
+
+        busy = Signal(config.pes)
+        m.d.comb += [self.busy.eq(busy.any()), self.basis.ready.eq(1)]
+        for index in range(config.pes):
+            m.submodules[f"pe_{index}"] = pe = ProcessingElement(config)
+            m.d.comb += [
+                pe.layer.eq(self.layer),
+                pe.start.eq(self.start),
+                busy[index].eq(pe.busy),
+                pe.basis.payload.eq(self.basis.payload),
+                pe.basis.valid.eq(self.basis.valid),
+            ]
+            connect(m, pe=pe.o, results=flipped(self.o[index]))
+            for row in range(config.rows):
+                reader = index * config.rows + row
+                connect(m, pe=pe.readers[row], ring=ring.readers[reader])
+                connect(m, coefficients=flipped(self.coefficients[reader]), pe=pe.coefficients[row])
+        return m

@@ -1,0 +1,104 @@
+"""Feeder: it streams the input map of a layer, once for each pass."""
+
+from amaranth import *
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from .activations import activation_read_layout
+from .formats import Layer, dense_layout
+
+__all__ = ["Feeder"]
+
+
+class Feeder(wiring.Component):
+    """Reads the chunks of a map in raster order, ``passes`` times, one chunk a cycle.
+
+    ``input_row`` and ``input_pixel`` are the steps between what is fed, so a strided 1x1 convolution feeds
+    only the pixels that it uses. Lanes of a pixel's last chunk beyond its channels leave as zero.
+
+    Members
+    -------
+    layer : in
+        Stable from ``start`` until the last chunk has left.
+    start : in
+    request : stream of ``activation_read_layout``, out
+    response : stream of ``dense_layout``, in
+    o : stream of ``dense_layout``, out
+    """
+
+    def __init__(self, config):
+        self._config = config
+        super().__init__(
+            {
+                "layer": In(Layer),
+                "start": In(1),
+                "request": Out(stream.Signature(activation_read_layout)),
+                "response": In(stream.Signature(dense_layout(config))),
+                "o": Out(stream.Signature(dense_layout(config))),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        layer = self.layer
+        row_address, pixel_address = Signal(16), Signal(16)
+        chunk, column, row, passes_left = Signal(16), Signal(16), Signal(16), Signal(16)
+        last_chunk = chunk == layer.input_chunks - 1
+        last_column = column == layer.width - 1
+        last_row = row == layer.height - 1
+
+        def rewind():
+            m.d.sync += [
+                row_address.eq(layer.input_base),
+                pixel_address.eq(layer.input_base),
+                chunk.eq(0),
+                column.eq(0),
+                row.eq(0),
+            ]
+
+        m.d.comb += [
+            self.request.p.bank.eq(layer.input_bank),
+            self.request.p.address.eq(pixel_address + chunk),
+        ]
+        with m.FSM():
+            with m.State("Idle"):
+                rewind()
+                m.d.sync += passes_left.eq(layer.passes)
+                with m.If(self.start):
+                    m.next = "Feed"
+            with m.State("Feed"):
+                m.d.comb += self.request.valid.eq(1)
+                with m.If(self.request.ready):
+                    m.d.sync += chunk.eq(chunk + 1)
+                    with m.If(last_chunk):
+                        m.d.sync += [
+                            chunk.eq(0),
+                            column.eq(column + 1),
+                            pixel_address.eq(pixel_address + layer.input_pixel),
+                        ]
+                        with m.If(last_column):
+                            m.d.sync += [
+                                column.eq(0),
+                                row.eq(row + 1),
+                                row_address.eq(row_address + layer.input_row),
+                                pixel_address.eq(row_address + layer.input_row),
+                            ]
+                            with m.If(last_row):
+                                rewind()
+                                m.d.sync += passes_left.eq(passes_left - 1)
+                                with m.If(passes_left == 1):
+                                    m.next = "Idle"
+
+        # Which chunk of its pixel a response is: responses come in order.
+        arriving = Signal(16)
+        last_arriving = arriving == layer.input_chunks - 1
+        m.d.comb += [
+            self.o.valid.eq(self.response.valid),
+            self.response.ready.eq(self.o.ready),
+        ]
+        for lane in range(self._config.chunk):
+            unused = last_arriving & (layer.input_lanes <= lane)
+            m.d.comb += self.o.payload[lane].eq(Mux(unused, 0, self.response.payload[lane]))
+        with m.If(self.response.valid & self.response.ready):
+            m.d.sync += arriving.eq(Mux(last_arriving, 0, arriving + 1))
+        return m

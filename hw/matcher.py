@@ -1,0 +1,56 @@
+"""Coefficient words meet the activation chunks that they are for."""
+
+from amaranth import *
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from .coefficients import walked_layout
+from .formats import pair_layout
+from .ring import ReaderSignature
+
+__all__ = ["Matcher"]
+
+
+class Matcher(wiring.Component):
+    """Brings every coefficient word together with its activation chunk.
+
+    Waits until the input ring holds the chunk, and releases the pixel with its last word. Latency one cycle,
+    throughput one pair a cycle.
+
+    Members
+    -------
+    i : stream of ``walked_layout``, in
+    reader : ``ReaderSignature``, out
+    o : stream of ``pair_layout``, out
+    """
+
+    def __init__(self, config):
+        super().__init__(
+            {
+                "i": In(stream.Signature(walked_layout(config))),
+                "reader": Out(ReaderSignature(config)),
+                "o": Out(stream.Signature(pair_layout(config))),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        coefficients, chunk, pair = self.i.p.word, self.reader.entry, self.o.p
+        m.d.comb += self.reader.offset.eq(coefficients.chunk)
+        with m.If(~self.o.valid | self.o.ready):
+            m.d.comb += [
+                self.i.ready.eq(self.reader.present),
+                self.reader.advance.eq(self.i.valid & self.reader.present & self.i.p.end),
+            ]
+            m.d.sync += [
+                self.o.valid.eq(self.i.valid & self.reader.present),
+                pair.mask.eq(chunk.mask),
+                pair.values.eq(chunk.values),
+                pair.controls.eq(chunk.controls),
+                pair.map.eq(coefficients.map),
+                pair.negative.eq(coefficients.negative),
+                pair.tag.basis.eq(coefficients.basis),
+                pair.tag.last.eq(coefficients.last),
+                pair.tag.end.eq(self.i.p.end),
+            ]
+        return m

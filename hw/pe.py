@@ -1,0 +1,62 @@
+"""Processing element: a few rows and one MAC make one output channel at a time."""
+
+from amaranth import *
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from .coefficients import coefficient_write_layout
+from .formats import Layer
+from .mac import BasisMac, basis_write_layout
+from .ring import ReaderSignature
+from .row import Row
+
+__all__ = ["ProcessingElement"]
+
+
+class ProcessingElement(wiring.Component):
+    """G rows of channel accumulation feed one basis MAC.
+
+    Members
+    -------
+    layer : in
+        Stable while ``busy``.
+    start : in
+    busy : out
+    coefficients : array of streams of ``coefficient_write_layout``, in, one for each row
+    basis : stream of ``basis_write_layout``, in
+    readers : array of ``ReaderSignature``, out, one for each row
+    o : stream of signed ``accumulator_bits``, out
+        Results of the PE's output channel of each pass, in raster order.
+    """
+
+    def __init__(self, config):
+        self._config = config
+        super().__init__(
+            {
+                "layer": In(Layer),
+                "start": In(1),
+                "busy": Out(1),
+                "coefficients": In(stream.Signature(coefficient_write_layout(config))).array(config.rows),
+                "basis": In(stream.Signature(basis_write_layout(config))),
+                "readers": Out(ReaderSignature(config)).array(config.rows),
+                "o": Out(stream.Signature(signed(config.accumulator_bits))),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.mac = mac = BasisMac(self._config)
+        m.d.comb += [
+            mac.layer.eq(self.layer),
+            mac.start.eq(self.start),
+            self.busy.eq(mac.busy),
+        ]
+        connect(m, basis=flipped(self.basis), mac=mac.basis)
+        connect(m, mac=mac.o, results=flipped(self.o))
+        for index in range(self._config.rows):
+            m.submodules[f"row_{index}"] = row = Row(self._config)
+            m.d.comb += [row.layer.eq(self.layer), row.start.eq(self.start)]
+            connect(m, coefficients=flipped(self.coefficients[index]), row=row.coefficients)
+            connect(m, row=row.reader, ring=flipped(self.readers[index]))
+            connect(m, row=row.z, mac=mac.z[index])
+        return m

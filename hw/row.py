@@ -1,0 +1,67 @@
+"""One row: it turns activation chunks and its own coefficients into intermediate elements."""
+
+from amaranth import *
+from amaranth.lib import stream, wiring
+from amaranth.lib.fifo import SyncFIFOBuffered
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from .channel_accumulation import ChannelAccumulation
+from .coefficients import CoefficientWalker, coefficient_write_layout
+from .formats import Layer, z_layout
+from .matcher import Matcher
+from .ring import ReaderSignature
+
+__all__ = ["Row"]
+
+
+class Row(wiring.Component):
+    """Coefficients -> match with the input ring -> channel accumulation -> FIFO of ``z``.
+
+    A row makes every ``z`` of its own coefficient lists, pixel after pixel, at its own pace: one coefficient word a
+    cycle as long as the matches of a chunk fit the lanes. ``z_fifo`` lets it run ahead of the MAC.
+
+    Members
+    -------
+    layer : in
+    start : in
+    coefficients : stream of ``coefficient_write_layout``, in
+        Always ready.
+    reader : ``ReaderSignature``, out
+    z : stream of ``z_layout``, out
+    """
+
+    def __init__(self, config):
+        self._config = config
+        super().__init__(
+            {
+                "layer": In(Layer),
+                "start": In(1),
+                "coefficients": In(stream.Signature(coefficient_write_layout(config))),
+                "reader": Out(ReaderSignature(config)),
+                "z": Out(stream.Signature(z_layout(config))),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self._config
+        m.submodules.walker = walker = CoefficientWalker(config)
+        m.submodules.matcher = matcher = Matcher(config)
+        m.submodules.accumulation = accumulation = ChannelAccumulation(config)
+        m.submodules.fifo = fifo = SyncFIFOBuffered(width=z_layout(config).size, depth=config.z_fifo)
+        m.d.comb += [
+            walker.layer.eq(self.layer),
+            walker.start.eq(self.start),
+            accumulation.signed_values.eq(self.layer.input_signed),
+            fifo.w_data.eq(accumulation.o.payload),
+            fifo.w_en.eq(accumulation.o.valid),
+            accumulation.o.ready.eq(fifo.w_rdy),
+            self.z.payload.eq(fifo.r_data),
+            self.z.valid.eq(fifo.r_rdy),
+            fifo.r_en.eq(self.z.ready),
+        ]
+        connect(m, coefficients=flipped(self.coefficients), walker=walker.write)
+        connect(m, walker=walker.o, matcher=matcher.i)
+        connect(m, matcher=matcher.reader, ring=flipped(self.reader))
+        connect(m, matcher=matcher.o, accumulation=accumulation.i)
+        return m

@@ -1,0 +1,196 @@
+"""Sequencer: it runs the layers of a program, one after the other."""
+
+from amaranth import *
+from amaranth.lib import data, enum, stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from .formats import LAYER_FIELDS, LAYER_WORDS, Layer, Operation, basis_layout
+from .mac import basis_write_layout
+from .memory import WordMemory, word_write_layout
+
+__all__ = ["Owner", "Sequencer", "basis_store_layout", "program_write_layout", "run_layout"]
+
+
+class Owner(enum.Enum, shape=2):
+    """Who reads activation memory through its first port."""
+
+    HOST = 0
+    FEEDER = 1
+    MAX_POOL = 2
+    GLOBAL_SUM = 3
+
+
+def program_write_layout(config):
+    """A program word on its way to memory."""
+    return word_write_layout(16, config.layers * LAYER_WORDS)
+
+
+def basis_store_layout(config):
+    """A basis on its way to the memory of all layers' bases."""
+    return word_write_layout(basis_layout(config), config.basis_words)
+
+
+#: Which layers to run.
+run_layout = data.StructLayout({"first": 16, "count": 16})
+
+
+class Sequencer(wiring.Component):
+    """Program memory, basis memory and the order of events.
+
+    For each layer: read its description, hand its bases to the PEs (convolutions only), start the units that it
+    needs, wait until they are done, note the cycles that all of this took.
+
+    Members
+    -------
+    program : stream of ``program_write_layout``, in
+        Always ready.
+    basis : stream of ``basis_store_layout``, in
+        Always ready.
+    run : stream of ``run_layout``, in
+        Taken when idle.
+    finished : stream of 32 bits, out
+        Cycles of all layers of the run together.
+    counter_request : stream of 16 bits, in
+        A layer.
+    counter_response : stream of 32 bits, out
+        Cycles that the layer took when it last ran.
+    layer : out
+        Description of the current layer, stable from before a start until the units are done.
+    owner : out
+    bases : stream of ``basis_write_layout``, out
+        Must always be ready.
+    start_convolution, start_max_pool, start_global_sum, start_requantiser : out
+        High for one cycle.
+    busy : in
+        Any unit is at work.
+    """
+
+    def __init__(self, config):
+        self._config = config
+        super().__init__(
+            {
+                "program": In(stream.Signature(program_write_layout(config))),
+                "basis": In(stream.Signature(basis_store_layout(config))),
+                "run": In(stream.Signature(run_layout)),
+                "finished": Out(stream.Signature(32)),
+                "counter_request": In(stream.Signature(16)),
+                "counter_response": Out(stream.Signature(32)),
+                "layer": Out(Layer),
+                "owner": Out(Owner),
+                "bases": Out(stream.Signature(basis_write_layout(config))),
+                "start_convolution": Out(1),
+                "start_max_pool": Out(1),
+                "start_global_sum": Out(1),
+                "start_requantiser": Out(1),
+                "busy": In(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self._config
+        layer, operation = self.layer, self.layer.operation
+        m.submodules.program = program = WordMemory(16, config.layers * LAYER_WORDS)
+        m.submodules.bases = bases = WordMemory(
+            basis_layout(config), config.basis_words, tag=config.basis_bits
+        )
+        m.submodules.counters = counters = WordMemory(32, config.layers)
+        connect(m, flipped(self.program), program.write)
+        connect(m, flipped(self.basis), bases.write)
+
+        index, layers_left = Signal(range(config.layers)), Signal(16)
+        asked, arrived = Signal(16), Signal(16)
+        cycles, total = Signal(32), Signal(32)
+
+        # The description arrives lowest word first and moves down as it comes.
+        m.d.comb += program.response.ready.eq(1)
+        with m.If(program.response.valid):
+            m.d.sync += [
+                layer.as_value().eq(Cat(layer.as_value()[16:], program.response.p.data)),
+                arrived.eq(arrived + 1),
+            ]
+
+        m.d.comb += [
+            self.bases.valid.eq(bases.response.valid),
+            self.bases.p.basis.eq(bases.response.p.tag),
+            self.bases.p.taps.eq(bases.response.p.data),
+            bases.response.ready.eq(1),
+            bases.request.p.address.eq(layer.basis_base + asked),
+            bases.request.p.tag.eq(asked),
+            program.request.p.address.eq(Cat(asked[: LAYER_WORDS.bit_length() - 1], index)),
+            counters.request.p.address.eq(self.counter_request.payload),
+            counters.request.valid.eq(self.counter_request.valid),
+            self.counter_request.ready.eq(counters.request.ready),
+            self.counter_response.payload.eq(counters.response.p.data),
+            self.counter_response.valid.eq(counters.response.valid),
+            counters.response.ready.eq(self.counter_response.ready),
+            counters.write.p.address.eq(index),
+            counters.write.p.data.eq(cycles),
+            self.finished.payload.eq(total),
+        ]
+
+        m.d.sync += cycles.eq(cycles + 1)
+        with m.FSM():
+            with m.State("Idle"):
+                m.d.comb += self.run.ready.eq(1)
+                m.d.sync += [
+                    index.eq(self.run.p.first),
+                    layers_left.eq(self.run.p.count),
+                    total.eq(0),
+                    cycles.eq(0),
+                    asked.eq(0),
+                    arrived.eq(0),
+                ]
+                with m.If(self.run.valid):
+                    m.next = "Describe"
+            with m.State("Describe"):
+                m.d.comb += program.request.valid.eq(asked < len(LAYER_FIELDS))
+                m.d.sync += asked.eq(asked + program.request.valid)
+                with m.If(arrived == len(LAYER_FIELDS)):
+                    m.d.sync += asked.eq(0)
+                    m.next = "Start"
+                    with m.If(operation == Operation.CONVOLUTION.value):
+                        m.next = "Bases"
+            with m.State("Bases"):
+                m.d.comb += bases.request.valid.eq(asked != layer.basis_count)
+                m.d.sync += asked.eq(asked + bases.request.valid)
+                with m.If((asked == layer.basis_count) & ~bases.response.valid):
+                    m.next = "Settle"
+            with m.State("Settle"):
+                # The last basis can still be in the memory's register.
+                with m.If(~bases.response.valid):
+                    m.next = "Start"
+            with m.State("Start"):
+                with m.Switch(operation):
+                    with m.Case(Operation.CONVOLUTION.value):
+                        m.d.comb += [self.start_convolution.eq(1), self.start_requantiser.eq(1)]
+                        m.d.sync += self.owner.eq(Owner.FEEDER)
+                    with m.Case(Operation.MAX_POOL.value):
+                        m.d.comb += self.start_max_pool.eq(1)
+                        m.d.sync += self.owner.eq(Owner.MAX_POOL)
+                    with m.Case(Operation.GLOBAL_AVERAGE.value):
+                        m.d.comb += [self.start_global_sum.eq(1), self.start_requantiser.eq(1)]
+                        m.d.sync += self.owner.eq(Owner.GLOBAL_SUM)
+                m.next = "Run"
+            with m.State("Run"):
+                with m.If(~self.busy):
+                    m.next = "Note"
+            with m.State("Note"):
+                m.d.comb += counters.write.valid.eq(1)
+                m.d.sync += [
+                    total.eq(total + cycles),
+                    cycles.eq(0),
+                    asked.eq(0),
+                    arrived.eq(0),
+                    index.eq(index + 1),
+                    layers_left.eq(layers_left - 1),
+                    self.owner.eq(Owner.HOST),
+                ]
+                m.next = "Describe"
+                with m.If(layers_left == 1):
+                    m.next = "Finished"
+            with m.State("Finished"):
+                m.d.comb += self.finished.valid.eq(1)
+                with m.If(self.finished.ready):
+                    m.next = "Idle"
+        return m

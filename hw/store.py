@@ -1,0 +1,75 @@
+"""Store: it sends the words that the host loads to the memories that they are for."""
+
+from amaranth import *
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from .activations import activation_write_layout
+from .coefficients import coefficient_write_layout
+from .loader import write_layout
+from .protocol import Target
+from .requantiser import scale_write_layout
+from .sequencer import basis_store_layout, program_write_layout
+
+__all__ = ["Store"]
+
+
+class Store(wiring.Component):
+    """Splits the host link's writes by target. Latency one cycle, always ready.
+
+    Members
+    -------
+    i : stream of ``write_layout``, in, always ready
+    program : stream of ``program_write_layout``, out
+    basis : stream of ``basis_store_layout``, out
+    scale : stream of ``scale_write_layout``, out
+    coefficients : array of streams of ``coefficient_write_layout``, out, one for each row
+    activations : stream of ``activation_write_layout``, out
+    """
+
+    def __init__(self, config):
+        self._config = config
+        super().__init__(
+            {
+                "i": In(stream.Signature(write_layout(config), always_ready=True)),
+                "program": Out(stream.Signature(program_write_layout(config))),
+                "basis": Out(stream.Signature(basis_store_layout(config))),
+                "scale": Out(stream.Signature(scale_write_layout(config))),
+                "coefficients": Out(stream.Signature(coefficient_write_layout(config))).array(
+                    config.pes * config.rows
+                ),
+                "activations": Out(stream.Signature(activation_write_layout(config))),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        word = Signal.like(self.i.payload)
+        arrived = Signal()
+        m.d.sync += [word.eq(self.i.payload), arrived.eq(self.i.valid)]
+
+        destinations = [
+            (Target.PROGRAM, self.program),
+            (Target.BASIS, self.basis),
+            (Target.SCALE, self.scale),
+        ]
+        for target, destination in destinations:
+            m.d.comb += [
+                destination.p.address.eq(word.address),
+                destination.p.data.eq(word.data),
+                destination.valid.eq(arrived & (word.target == target)),
+            ]
+        for index, destination in enumerate(self.coefficients):
+            m.d.comb += [
+                destination.p.address.eq(word.address),
+                destination.p.data.eq(word.data),
+                destination.valid.eq(arrived & (word.target == Target.COEFFICIENT) & (word.index == index)),
+            ]
+        m.d.comb += [
+            self.activations.p.bank.eq(word.index),
+            self.activations.p.address.eq(word.address),
+            self.activations.p.lanes.eq(~C(0, self._config.chunk)),
+            self.activations.p.values.eq(word.data),
+            self.activations.valid.eq(arrived & (word.target == Target.ACTIVATION)),
+        ]
+        return m
