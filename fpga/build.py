@@ -36,7 +36,7 @@ def prepare(board, core, *, seed=1):
     )
 
 
-def build(board, core, folder, *, seed=1, details=None, time_limit=3600, progress=lambda step: None):
+def build(board, create_core, folder, *, seed=1, details=None, time_limit=3600, progress=lambda step: None):
     """Make ``farthing.bit``, ``farthing.svf`` and ``report.json`` in ``folder``; intermediate files are in ``work``.
 
     The same plan built by the same tools is not built again. An error leaves no bitstream and no report, but the
@@ -45,8 +45,8 @@ def build(board, core, folder, *, seed=1, details=None, time_limit=3600, progres
     Parameters
     ----------
     board : Board
-    core : Component
-        What to build, with byte streams ``i`` and ``o``.
+    create_core : function
+        Makes the component to build, with byte streams ``i`` and ``o``; called once the tools are found.
     folder : path
         Made if it is missing.
     seed : int
@@ -73,7 +73,7 @@ def build(board, core, folder, *, seed=1, details=None, time_limit=3600, progres
     report_path = folder / "report.json"
     tools = find_tools()
     progress("elaboration")
-    plan = prepare(board, core, seed=seed)
+    plan = prepare(board, create_core(), seed=seed)
     versions = {"farthing": __version__, **tool_versions(tools)}
     key = hashlib.sha256(plan.digest() + json.dumps(versions, sort_keys=True).encode()).hexdigest()
     known = _known(folder, key)

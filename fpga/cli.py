@@ -150,7 +150,7 @@ def build(board_name, preset, output, clock, seed, time_limit):
     with console.status("") as status:
         report = build_core(
             board,
-            Accelerator(config),
+            lambda: Accelerator(config),
             folder,
             seed=seed,
             details={"preset": preset, "configuration": config.to_dict()},

@@ -1,0 +1,51 @@
+import pytest
+
+from fpga.boards import BOARDS, find_board
+
+
+@pytest.mark.parametrize(
+    ("frequency", "dividers"),
+    [
+        (50_000_000, {"input": 1, "feedback": 2, "output": 12}),
+        (62_500_000, {"input": 2, "feedback": 5, "output": 10}),
+        (75_000_000, {"input": 1, "feedback": 3, "output": 8}),
+        (400_000_000, {"input": 1, "feedback": 16, "output": 2}),
+    ],
+)
+def test_pll_dividers(frequency, dividers):
+    assert find_board("ulx3s-85f").replace(frequency=frequency).pll == dividers
+
+
+@pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
+def test_every_board_has_what_its_platform_says(board):
+    platform = board.create_platform()
+    assert platform.default_clk_frequency == board.crystal
+    assert platform.device[-3:].lower() == board.name[-3:]
+    assert board.frequency == board.crystal * board.pll["feedback"] / board.pll["input"]
+
+
+def test_serial_line():
+    assert find_board("ulx3s-85f").uart_divisor == 50
+    assert find_board("ulx3s-85f").replace(frequency=62_500_000, baud=3_000_000).uart_divisor == 21
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"frequency": 33_333_333},
+            r"expected a clock that the PLL makes from 25000000 Hz .*got 33333333 Hz",
+        ),
+        ({"frequency": 900_000_000}, "expected a clock that the PLL makes"),
+        ({"baud": 20_000_000}, "expected a baud rate .* got 20000000"),
+        ({"baud": 7_900_000}, "expected a baud rate .* got 7900000"),
+    ],
+)
+def test_impossible_clocks(changes, message):
+    with pytest.raises(ValueError, match=message):
+        find_board("ulx3s-85f").replace(**changes)
+
+
+def test_unknown_board():
+    with pytest.raises(ValueError, match=r"expected a board from ulx3s-25f, ulx3s-85f, got 'ulx4s'"):
+        find_board("ulx4s")

