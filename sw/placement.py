@@ -117,7 +117,8 @@ def place_tensors(network, config):
         name = names[deepest]
         live = [other for other in names[:deepest] if alive[other].meets(alive[name])]
         raise ValueError(
-            f"layer {name}: expected room in three banks of {config.activation_words} chunks (activation_words), got "
+            f"layer {name}: expected room in three banks of {config.activation_words} chunks (activation_words), input, "
+            "residual and output of every layer in different ones, got "
             f"{', '.join(f'{other} of {words[other]}' for other in [*live, name])}, all needed at once; "
             "take a configuration with larger banks or a network that keeps fewer tensors"
         )
