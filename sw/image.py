@@ -124,8 +124,8 @@ def parse_image(content):
         raise ImageError(f"truncated: expected at least {_START.size} bytes, got {len(content)}")
     _, version, header_length, length = _START.unpack_from(content)
     if version != IMAGE_VERSION:
-        age = "newer" if version > IMAGE_VERSION else "unknown"
-        raise ImageError(f"made by a {age} version: expected format {IMAGE_VERSION}, got {version}")
+        age = "a newer" if version > IMAGE_VERSION else "an unknown"
+        raise ImageError(f"made by {age} version: expected format {IMAGE_VERSION}, got {version}")
     if len(content) < length:
         raise ImageError(f"truncated: expected {length} bytes, got {len(content)}")
     if len(content) > length:
