@@ -60,6 +60,14 @@ def _require(extra, modules):
         )
 
 
+def _console():
+    """The terminal; a file or a pipe gets lines that are long enough for every table."""
+    from rich.console import Console
+
+    console = Console()
+    return console if console.is_terminal else Console(width=120)
+
+
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="%(prog)s %(version)s")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
@@ -139,14 +147,12 @@ def build(board_name, preset, output, clock, seed, time_limit):
     if clock is not None:
         board = board.replace(frequency=round(clock * 1e6))
     _require("fpga", ["amaranth_boards"])
-    from rich.console import Console
-
     from fpga.build import build as build_core
     from fpga.report import show
     from hw.accelerator import Accelerator
 
     folder = output or Path("build") / f"{board.name}-{preset}"
-    console = Console()
+    console = _console()
     with console.status("") as status:
         report = build_core(
             board,
@@ -164,8 +170,6 @@ def build(board_name, preset, output, clock, seed, time_limit):
 @click.argument("image", type=click.Path(path_type=Path))
 def inspect(image):
     """Show the layers, shapes and bits of an image file."""
-    from rich.console import Console
-
     from fpga.inspection import show
 
-    show(Console(), image)
+    show(_console(), image)

@@ -5,6 +5,8 @@ from rich.table import Table
 from hw.formats import Operation
 from hw.protocol import Target
 from sw.image import read_image
+from sw.network import Convolution
+from sw.unpack import unpack
 
 __all__ = ["show"]
 
@@ -15,7 +17,7 @@ def show(console, path):
     config = program.config
     console.print(
         f"{program.name} for preset {config.name} (digest {config.digest:08x}), "
-        f"input {_shape(program.tensors['input'])}",
+        f"input {_shape(program.tensors['input'])}, {_range(program.tensors['input'])}",
         highlight=False,
         markup=False,
     )
@@ -24,22 +26,34 @@ def show(console, path):
 
 
 def _layers(program):
-    table = Table(title="layers")
+    table = Table(
+        title="layers",
+        caption="multiply-adds before compression; zeros: of the coefficients; steps: of a pixel",
+    )
     table.add_column("layer")
     table.add_column("operation")
-    for heading in ("output", "dense multiply-adds", "steps a pixel", "imbalance"):
+    for heading in ("output", "range", "multiply-adds", "bases", "zeros", "steps", "imbalance"):
         table.add_column(heading, justify="right")
-    for fields, schedule in zip(program.layers, program.schedule, strict=True):
-        worked = bool(schedule.work)
+    for layer, fields, schedule in zip(unpack(program).layers, program.layers, program.schedule, strict=True):
+        convolution = isinstance(layer, Convolution)
         table.add_row(
             schedule.name,
             Operation(fields["operation"]).name.lower().replace("_", " "),
             _shape(program.tensors[schedule.name]),
-            f"{schedule.multiply_adds:,}",
-            f"{schedule.steps:,}" if worked else "",
-            f"{schedule.imbalance:.2f}" if worked else "",
+            _range(program.tensors[schedule.name]),
+            *(_convolution(layer, schedule) if convolution else [""] * 5),
         )
     return table
+
+
+def _convolution(layer, schedule):
+    return (
+        f"{schedule.multiply_adds:,}",
+        str(len(layer.bases)),
+        f"{(layer.coefficients == 0).mean():.1%}",
+        f"{schedule.steps:,}",
+        f"{schedule.imbalance:.2f}",
+    )
 
 
 def _sections(program):
@@ -56,5 +70,8 @@ def _sections(program):
 
 
 def _shape(placement):
-    sign = "signed" if placement.signed else "unsigned"
-    return f"{placement.channels} x {placement.height} x {placement.width} {sign}"
+    return " x ".join(map(str, placement.shape))
+
+
+def _range(placement):
+    return "-128..127" if placement.signed else "0..255"
