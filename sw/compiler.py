@@ -16,6 +16,8 @@ __all__ = ["compile_network"]
 
 #: Bytes before the data of a ``LOAD``: target, index, address.
 _LOAD_HEADER = 4
+#: Coefficient memories that the index of a ``LOAD`` can tell apart.
+_INDICES = 256
 
 
 def compile_network(network, config):
@@ -40,6 +42,11 @@ def compile_network(network, config):
         raise ValueError(
             f"network {network.name}: expected at most {config.layers} layers (layers), got {len(network.layers)}; "
             "take a configuration with a larger program"
+        )
+    if config.pes * config.rows > _INDICES:
+        raise ValueError(
+            f"configuration {config.name}: expected at most {_INDICES} rows in all PEs, which is what a load can "
+            f"address, got {config.pes} * {config.rows}; take fewer pes or rows"
         )
     tensors = network.tensors()
     for name, info in tensors.items():

@@ -389,6 +389,12 @@ def refusals():
         TINY,
         r"layer layer: expected input and residual in different banks, got input for both",
     )
+    yield (
+        "rows",
+        network(flat, convolution(flat)),
+        TINY.replace(pes=129),
+        r"configuration tiny: expected at most 256 rows in all PEs, .* got 129 \* 2",
+    )
     short = info(4, 4, 4)
     widened = changed(convolution(short, kernel=(3, 3)), padding=(2, 2, 2, 2))
     yield (

@@ -5,7 +5,8 @@ import pytest
 from amaranth.lib.crc.catalog import CRC16_IBM_3740
 
 from hw.config import Config
-from hw.formats import LAYER_WORDS, Bank
+from hw.formats import LAYER_FIELDS, LAYER_WORDS, Bank, coefficient_layout
+from hw.loader import Loader
 from hw.protocol import (
     MAXIMUM_PAYLOAD,
     PROTOCOL_VERSION,
@@ -18,8 +19,10 @@ from hw.protocol import (
 from sw import frames
 from sw.compiler import compile_network
 from sw.frames import DeviceStatus, LinkError, Response, ResponseParser
+from sw.network import Convolution
 from sw.program import Placement
 from sw.records import records
+from sw.schedule import schedule_convolution
 
 from .networks import random_input, random_network
 
@@ -226,3 +229,37 @@ def test_payloads():
         frames.decode_counters(bytes(4), 2)
     with pytest.raises(LinkError, match="expected 12 chunks of a tensor, got 5 bytes"):
         frames.decode_tensor(bytes(5), place())
+
+
+@pytest.mark.parametrize("preset", ["tiny", "small"])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_device_understands_every_load(seed, preset):
+    config = Config.preset(preset)
+    made = random_network(seed, config)
+    program = compile_network(made, config)
+    sent = frames.load_frames(program)
+    sent += frames.activation_frames(program.tensors["input"], random_input(seed, made), config)
+    memory = {}
+    for frame in sent:
+        writes, status = Loader.model(config, parse_request(frame)[1])
+        assert status is Status.OK
+        for target, index, address, word in writes:
+            assert (target, index, address) not in memory, "nothing is loaded twice"
+            memory[target, index, address] = word
+    layout = coefficient_layout(config)
+    for number, (layer, fields) in enumerate(zip(made.layers, program.layers, strict=True)):
+        for at, name in enumerate(LAYER_FIELDS):
+            assert memory[Target.PROGRAM, 0, number * LAYER_WORDS + at] == fields[name] & 0xFFFF
+        if not isinstance(layer, Convolution):
+            continue
+        schedule = schedule_convolution(layer.coefficients, config)
+        for (pe, row), lists in schedule.lists.items():
+            address, index = fields["coefficient_base"], pe * config.rows + row
+            for words in lists:
+                assert memory[Target.COEFFICIENT, index, address] == len(words)
+                for word in words:
+                    address += 1
+                    assert (
+                        memory[Target.COEFFICIENT, index, address] == layout.const(word._asdict()).as_bits()
+                    )
+                address += 1
