@@ -18,6 +18,9 @@ __all__ = ["compile_network"]
 _LOAD_HEADER = 4
 #: Coefficient memories that the index of a ``LOAD`` can tell apart.
 _INDICES = 256
+#: Largest window and step of ``hw.max_pool``.
+_POOL_WINDOW = 16
+_POOL_STRIDE = 3
 
 
 def compile_network(network, config):
@@ -148,6 +151,8 @@ class _Compiler:
         }
 
     def _max_pool(self, layer):
+        _limit(layer.window, _POOL_WINDOW, "rows in the window of a pooling", "pool in two layers")
+        _limit(layer.stride, _POOL_STRIDE, "as the step of a pooling", "pool in two layers")
         self._schedule.append(LayerSchedule(name=layer.name, multiply_adds=0))
         return {"operation": Operation.MAX_POOL.value, "stride": layer.stride, "window": layer.window}
 

@@ -100,7 +100,8 @@ def _candidate(random, config, layers, size):
     for number in range(layers):
         source, label = tensors[name], f"layer{number}"
         if min(source.height, source.width) >= 2 and random.random() < 0.15:
-            layer = MaxPool(name=label, input=name, window=2, stride=int(random.integers(1, 3)))
+            window = int(random.integers(1, min(3, source.height, source.width) + 1))
+            layer = MaxPool(name=label, input=name, window=window, stride=int(random.integers(1, 4)))
         elif number > layers // 2 and source.height * source.width > 1 and random.random() < 0.3:
             shift = int(random.integers(10, 17))
             average = int((1 << shift) / (source.height * source.width))
