@@ -9,7 +9,8 @@ from .frame_receiver import FrameReceiver
 from .frame_serializer import FrameSerializer
 from .frame_transmitter import FrameTransmitter
 from .link_executor import LinkExecutor, layer_range_layout, read_layout, response_width
-from .loader import Loader, write_layout
+from .link_words import write_layout
+from .loader import Loader
 
 __all__ = ["HostLink"]
 

@@ -5,15 +5,8 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .config import ACTIVATION_BITS
-from .formats import (
-    LAYER_WORDS,
-    Bank,
-    basis_layout,
-    coefficient_layout,
-    dense_layout,
-    header_layout,
-    scale_layout,
-)
+from .formats import dense_layout
+from .link_words import LoadFormat, write_layout
 from .protocol import Status, Target
 from .sparsemap import SparseMapDecoder
 
@@ -22,16 +15,8 @@ __all__ = ["Loader", "load_head_layout", "load_result_layout", "write_layout"]
 #: Where a load goes. ``target`` may be no ``Target``: the loader says so.
 load_head_layout = data.StructLayout({"target": 8, "index": 8, "address": 16})
 
-#: What became of a load: its status, and whether memory is not to be trusted unless it is taken as ``OK``.
+#: What became of a load, and whether it wrote anything.
 load_result_layout = data.StructLayout({"status": Status, "written": 1})
-
-
-def _bits(layout):
-    return Shape.cast(layout).width
-
-
-def _bytes(bits):
-    return -(-bits // 8)
 
 
 def _population(mask):
@@ -40,16 +25,6 @@ def _population(mask):
         return mask
     half = len(mask) // 2
     return _population(mask[:half]) + _population(mask[half:])
-
-
-def write_layout(config):
-    """One memory word: ``data`` holds the word of the target in its low bits, zero above.
-
-    ``index`` is the bank of ``ACTIVATION``, ``pe * rows + row`` of ``COEFFICIENT``, zero elsewhere.
-    """
-    layouts = (basis_layout, scale_layout, header_layout, coefficient_layout, dense_layout)
-    width = max(16, *(_bits(layout(config)) for layout in layouts))
-    return data.StructLayout({"target": Target, "index": 8, "address": 16, "data": width})
 
 
 class Loader(wiring.Component):
@@ -65,8 +40,9 @@ class Loader(wiring.Component):
 
     SparseMap values and packed signs share one decoder of bits: values pass it as eight bit planes.
 
-    Latency, from the last byte of a word to its write: 2 cycles, coefficient records 5, activations 12. Throughput:
-    one byte per cycle within a word; 3 more cycles for a word, 5 for a coefficient record, 13 for activations.
+    Latency, from the last byte of a word to its write: 2 cycles, coefficient records 3, activations 11, and one more
+    where the mask is empty. Throughput: one byte per cycle within a word, then 3 more cycles for the word, 5 for a
+    coefficient record, 13 for activations.
 
     Parameters
     ----------
@@ -99,55 +75,14 @@ class Loader(wiring.Component):
             }
         )
 
-    @property
-    def control_bytes(self):
-        """Bytes of the control field of a coefficient record."""
-        return _bytes(self.config.chunk_bits + self.config.basis_bits + 1)
-
-    @property
-    def mask_bytes(self):
-        """Bytes of a mask or map."""
-        return _bytes(self.config.chunk)
-
-    @property
-    def fixed_bytes(self):
-        """Bytes of a word, or of the part of a word that comes before its packed values, by target."""
-        return {
-            Target.PROGRAM: 2,
-            Target.BASIS: _bytes(_bits(basis_layout(self.config))),
-            Target.SCALE: _bytes(_bits(scale_layout(self.config))),
-            Target.COEFFICIENT: self.control_bytes + self.mask_bytes,
-            Target.ACTIVATION: self.mask_bytes,
-        }
-
-    @property
-    def depths(self):
-        """Words of each memory, as far as an address reaches, by target."""
-        words = {
-            Target.PROGRAM: self.config.layers * LAYER_WORDS,
-            Target.BASIS: self.config.basis_words,
-            Target.SCALE: self.config.scale_words,
-            Target.COEFFICIENT: self.config.coefficient_words,
-            Target.ACTIVATION: self.config.activation_words,
-        }
-        return {target: min(depth, 1 << 16) for target, depth in words.items()}
-
-    @property
-    def indices(self):
-        """Memories of each target."""
-        return {
-            Target.PROGRAM: 1,
-            Target.BASIS: 1,
-            Target.SCALE: 1,
-            Target.COEFFICIENT: min(self.config.pes * self.config.rows, 256),
-            Target.ACTIVATION: len(Bank),
-        }
-
-    def model(self, payload):
+    @staticmethod
+    def model(config, payload):
         """What a ``LOAD`` with this payload does.
 
         Parameters
         ----------
+        config : Config
+            Configuration.
         payload : bytes
             Target, index, address and data, as in a frame.
 
@@ -158,80 +93,38 @@ class Loader(wiring.Component):
         status : Status
             Status of the load.
         """
+        load = LoadFormat(config)
         if len(payload) < 4:
             return [], Status.BAD_LENGTH
         target, index, address = payload[0], payload[1], int.from_bytes(payload[2:4], "little")
-        if target not in [known.value for known in Target] or index >= self.indices[Target(target)]:
+        if target not in [known.value for known in Target] or index >= load.indices[Target(target)]:
             return [], Status.BAD_TARGET
         target = Target(target)
-        words, complete = self._words(target, bytes(payload[4:]))
-        fitting = max(0, self.depths[target] - address)
+        words, complete = load.words(target, bytes(payload[4:]))
+        fitting = max(0, load.depths[target] - address)
         writes = [(target, index, address + n, word) for n, word in enumerate(words[:fitting])]
         if not complete:
             return writes, Status.BAD_LENGTH
         return writes, Status.OK if len(words) <= fitting else Status.BAD_ADDRESS
 
-    def _words(self, target, content):
-        """Words that start the data of a load, and whether the data end with them."""
-        config = self.config
-        fixed = self.fixed_bytes[target]
-        words, position, records = [], 0, 0
-
-        def take(count):
-            nonlocal position
-            if position + count > len(content):
-                raise EOFError
-            position += count
-            return int.from_bytes(content[position - count : position], "little")
-
-        def scatter(mask, values, bits):
-            dense = 0
-            for lane in range(config.chunk):
-                if mask >> lane & 1:
-                    dense |= (values & ((1 << bits) - 1)) << (lane * bits)
-                    values >>= bits
-            return dense
-
-        try:
-            while position < len(content) or records:
-                if target == Target.COEFFICIENT and not records:
-                    records = take(2)
-                    words.append(records & ((1 << _bits(header_layout(config))) - 1))
-                elif target == Target.COEFFICIENT:
-                    control = take(self.control_bytes)
-                    mask = take(self.mask_bytes) & ((1 << config.chunk) - 1)
-                    signs = scatter(mask, take(_bytes(mask.bit_count())), 1)
-                    control &= (1 << (config.chunk_bits + config.basis_bits + 1)) - 1
-                    words.append(control << (2 * config.chunk) | signs << config.chunk | mask)
-                    records -= 1
-                elif target == Target.ACTIVATION:
-                    mask = take(self.mask_bytes) & ((1 << config.chunk) - 1)
-                    words.append(scatter(mask, take(mask.bit_count()), ACTIVATION_BITS))
-                elif target == Target.SCALE:
-                    words.append(take(fixed) & ((1 << _bits(scale_layout(config))) - 1))
-                else:
-                    words.append(take(fixed))
-        except EOFError:
-            return words, False
-        return words, True
-
     def elaborate(self, platform):
         config = self.config
+        load = LoadFormat(config)
         m = Module()
         m.submodules.decoder = decoder = SparseMapDecoder(config.chunk, 1)
 
         # A word as it comes. Its bytes, or packed values, lie where a memory expects them, control and mask of a
         # packed word above: so most words go out as they are.
         control_start = max(
-            config.chunk, *(self.fixed_bytes[plain] for plain in (Target.PROGRAM, Target.BASIS, Target.SCALE))
+            config.chunk, *(load.fixed_bytes[plain] for plain in (Target.PROGRAM, Target.BASIS, Target.SCALE))
         )
-        mask_start = control_start + self.control_bytes
-        buffer = Signal(data.ArrayLayout(8, mask_start + self.mask_bytes))
+        mask_start = control_start + load.control_bytes
+        buffer = Signal(data.ArrayLayout(8, mask_start + load.mask_bytes))
         position = Signal(range(len(buffer)))
-        remaining = Signal(range(control_start + 1))
+        remaining = Signal(range(len(buffer) + 1))
         word = buffer.as_value()[: 8 * control_start]
         values = data.View(dense_layout(config), word[: config.chunk * ACTIVATION_BITS])
-        control = buffer.as_value()[8 * control_start :][: config.chunk_bits + config.basis_bits + 1]
+        control = buffer.as_value()[8 * control_start :][: load.control_bits]
         mask = buffer.as_value()[8 * mask_start :][: config.chunk]
 
         target = Signal(Target)
@@ -272,11 +165,11 @@ class Loader(wiring.Component):
             self.write.payload.data.eq(word),
         ]
         with m.If(is_header):
-            m.d.comb += self.write.payload.data.eq(word[: _bits(header_layout(config))])
+            m.d.comb += self.write.payload.data.eq(word[: load.word_bits[Target.COEFFICIENT]])
         with m.If(is_record):
             m.d.comb += self.write.payload.data.eq(Cat(mask, decoder.o.payload.values, control))
         with m.If(target == Target.SCALE):
-            m.d.comb += self.write.payload.data.eq(word[: _bits(scale_layout(config))])
+            m.d.comb += self.write.payload.data.eq(word[: load.word_bits[Target.SCALE]])
 
         def take_bytes(following):
             m.d.comb += self.i.ready.eq(1)
@@ -316,16 +209,16 @@ class Loader(wiring.Component):
                 with m.If(self.head.valid):
                     m.next = "DROP"
                     with m.Switch(head.target):
-                        for known, count in self.indices.items():
+                        for known, count in load.indices.items():
                             with m.Case(known):
-                                m.d.sync += limit.eq(self.depths[known])
+                                m.d.sync += limit.eq(load.depths[known])
                                 with m.If(head.index < count):
                                     m.next = "START"
 
             with m.State("START"):
                 m.d.sync += [buffer.eq(0), position.eq(0), fits.eq(address < limit)]
                 with m.Switch(target):
-                    for known, count in self.fixed_bytes.items():
+                    for known, count in load.fixed_bytes.items():
                         with m.Case(known):
                             m.d.sync += remaining.eq(count)
                 with m.If(is_header):

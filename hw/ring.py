@@ -40,7 +40,8 @@ class InputRing(wiring.Component):
 
     For every reader a counter holds how many entries are written but not yet released by it. An entry is
     present for a reader if its offset is below that counter; its place is free again when the counter of
-    the slowest reader no longer covers it. One chunk a cycle is written and every reader reads one a cycle, with
+    the slowest reader no longer covers it. A reader may release a pixel whose last chunks it does not need
+    before they are written: its counter is negative until they are. One chunk a cycle is written and every reader reads one a cycle, with
     no latency: reads are asynchronous, from distributed RAM.
 
     Parameters
@@ -107,7 +108,7 @@ class InputRing(wiring.Component):
         for index, reader in enumerate(self.readers):
             read_port = entries.read_port(domain="comb")
             base = Signal(range(depth), name=f"base_{index}")
-            level = Signal(range(depth + 1), name=f"level_{index}")
+            level = Signal(range(-self._config.chunks, depth + 1), name=f"level_{index}")
             released = Mux(reader.advance, self.pixel_chunks, 0)
             m.d.comb += [
                 read_port.addr.eq(base + reader.offset),
