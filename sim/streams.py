@@ -21,14 +21,17 @@ TRAFFIC = {"free": (0.0, 0.0), "idle": (0.6, 0.0), "back-pressure": (0.0, 0.6), 
 async def start(dut, *, limit_cycles):
     """Start the clock and the watchdog, then reset for two cycles; every bench begins with this.
 
+    Returns the watchdog's task: who starts again within one test cancels it first.
+
     Make sources and sinks first: they drive their signals low until they are used.
     """
     dut.rst.value = 1
     Clock(dut.clk, 10, unit="ns").start()
-    watchdog(dut, limit_cycles)
+    watch = watchdog(dut, limit_cycles)
     await ClockCycles(dut.clk, 2)
     dut.rst.value = 0
     await RisingEdge(dut.clk)
+    return watch
 
 
 def watchdog(dut, limit_cycles):
