@@ -4,6 +4,7 @@ import numpy as np
 from amaranth import *
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
 
 from .concentration import lanes_layout
 from .config import ACTIVATION_BITS
@@ -20,8 +21,9 @@ def _add(a, b, carry):
 class LaneAccumulator(wiring.Component):
     """Adds up the lanes of each step and the steps of each ``z``.
 
-    Two stages: an adder tree over the lanes, then the accumulator. Latency 2 cycles from the step that carries
-    ``last``, throughput one step a cycle. A ``z`` of zero that does not close the pixel ends here.
+    Two stages: an adder tree over the lanes, then the accumulator. A tree of more than 8 lanes is cut once more, in
+    the middle. Latency 2 cycles (3 with the cut) from the step that carries ``last``, throughput one step a cycle.
+    A ``z`` of zero that does not close the pixel ends here.
 
     Activations that count negative enter inverted and their missing ones enter as carries: each adder of the tree
     takes in one, the accumulator the one left over.
@@ -75,39 +77,55 @@ class LaneAccumulator(wiring.Component):
         m = Module()
         config = self._config
 
+        def register(name, terms, tag, valid, ready):
+            """A pipeline stage: the same five things after a register."""
+            term = data.StructLayout({"sum": terms[0][0].shape(), "carry": 1})
+            layout = data.StructLayout(
+                {"terms": data.ArrayLayout(term, len(terms)), "tag": tag_layout(config)}
+            )
+            row = Signal(layout, name=name)
+            row_valid = Signal(name=f"{name}_valid")
+            row_ready = Signal(name=f"{name}_ready")
+            with m.If(~row_valid | row_ready):
+                m.d.comb += ready.eq(1)
+                m.d.sync += row_valid.eq(valid)
+                m.d.sync += row.tag.eq(tag)
+                for held, (value, carry) in zip(row.terms, terms, strict=True):
+                    m.d.sync += [held.sum.eq(value), held.carry.eq(carry)]
+            return [(held.sum, held.carry) for held in row.terms], row.tag, row_valid, row_ready
+
         terms = []
         for lane in self.i.payload.lanes:
             sign = self.signed_values & lane.value[-1]
             extended = Cat(lane.value, sign) ^ lane.negative.replicate(ACTIVATION_BITS + 1)
             terms.append((extended.as_signed(), lane.negative))
-        while len(terms) > 1:
+
+        tag, valid, ready = self.i.payload.tag, self.i.valid, self.i.ready
+        levels = exact_log2(config.lanes)
+        for level in range(levels):
+            if levels > 3 and level == levels // 2:
+                terms, tag, valid, ready = register("halfway", terms, tag, valid, ready)
             pairs = zip(terms[::2], terms[1::2], strict=True)
             terms = [(_add(a, b, carry), left_over) for (a, carry), (b, left_over) in pairs]
-        tree, left_over = terms[0]
-
-        summed = Signal(data.StructLayout({"sum": tree.shape(), "carry": 1, "tag": tag_layout(config)}))
-        summed_valid = Signal()
-        with m.If(~summed_valid | ~self.o.valid | self.o.ready):
-            m.d.comb += self.i.ready.eq(1)
-            m.d.sync += summed_valid.eq(self.i.valid)
-            m.d.sync += [summed.sum.eq(tree), summed.carry.eq(left_over), summed.tag.eq(self.i.payload.tag)]
+        [(step_sum, step_carry)], tag, valid, ready = register("summed", terms, tag, valid, ready)
 
         accumulator = Signal(signed(config.z_bits))
         total = Signal(signed(config.z_bits))
         nonzero = Signal()
         m.d.comb += [
-            total.eq(_add(accumulator, summed.sum, summed.carry)),
+            total.eq(_add(accumulator, step_sum, step_carry)),
             nonzero.eq(total != 0),
         ]
         with m.If(~self.o.valid | self.o.ready):
-            m.d.sync += self.o.valid.eq(summed_valid & summed.tag.last & (nonzero | summed.tag.end))
+            m.d.comb += ready.eq(1)
+            m.d.sync += self.o.valid.eq(valid & tag.last & (nonzero | tag.end))
             m.d.sync += [
                 self.o.payload.z.eq(total),
                 self.o.payload.nonzero.eq(nonzero),
-                self.o.payload.basis.eq(summed.tag.basis),
-                self.o.payload.end.eq(summed.tag.end),
+                self.o.payload.basis.eq(tag.basis),
+                self.o.payload.end.eq(tag.end),
             ]
-            with m.If(summed_valid):
-                m.d.sync += accumulator.eq(Mux(summed.tag.last, 0, total))
+            with m.If(valid):
+                m.d.sync += accumulator.eq(Mux(tag.last, 0, total))
 
         return m

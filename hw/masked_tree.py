@@ -1,77 +1,28 @@
-"""Channel accumulation without a gather: all channels of a chunk are added at once, most of them as zero."""
+"""Channel accumulation without concentration: all positions of a chunk are added at once, unmatched ones as zero."""
 
+import numpy as np
 from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from .accumulation import LaneAccumulator
-from .butterfly import BitScatter
-from .concentration import lanes_layout
-from .config import ACTIVATION_BITS
+from .dilution import Dilution
 from .formats import pair_layout, z_layout
 
 __all__ = ["MaskedTree"]
 
 
-def _all_lanes(config):
-    """The configuration with one lane for each channel of a chunk."""
-    return config.replace(lanes=config.chunk, lookahead=0, lookaside=0)
-
-
-class _MatchedScatter(wiring.Component):
-    """Activations that meet a coefficient, in their own channel: one step of N lanes a chunk, 1 cycle later."""
-
-    def __init__(self, config):
-        self._config = config
-        super().__init__(
-            {
-                "i": In(stream.Signature(pair_layout(config))),
-                "o": Out(stream.Signature(lanes_layout(_all_lanes(config)))),
-            }
-        )
-
-    @staticmethod
-    def model(pairs):
-        match = pairs["mask"] * pairs["map"]
-        return {
-            "lanes": {
-                "value": BitScatter.model(pairs["values"], match, pairs["controls"]),
-                "negative": match * pairs["negative"],
-                "valid": match,
-            },
-            "tag": pairs["tag"],
-        }
-
-    def elaborate(self, platform):
-        m = Module()
-        m.submodules.scatter = scatter = BitScatter(self._config.chunk, ACTIVATION_BITS)
-
-        pair = self.i.payload
-        match = pair.mask & pair.map
-        m.d.comb += [scatter.i.eq(pair.values), scatter.mask.eq(match), scatter.controls.eq(pair.controls)]
-        with m.If(~self.o.valid | self.o.ready):
-            m.d.comb += self.i.ready.eq(1)
-            m.d.sync += self.o.valid.eq(self.i.valid)
-            m.d.sync += self.o.payload.tag.eq(pair.tag)
-            for channel, lane in enumerate(self.o.payload.lanes):
-                m.d.sync += [
-                    lane.value.eq(scatter.o[channel]),
-                    lane.negative.eq(match[channel] & pair.negative[channel]),
-                    lane.valid.eq(match[channel]),
-                ]
-
-        return m
-
-
 class MaskedTree(wiring.Component):
-    """Packed activations are scattered back to their channels, masked and added in one tree.
+    """Dilution, then one adder tree over the N packed positions, of which those without a match are masked.
 
-    Same members as ``ChannelAccumulation``. Every pair takes exactly one cycle whatever matches, at the price of
-    a butterfly for whole activations and a tree of N lanes. Latency 3 cycles from the pair that carries ``last``.
+    An alternative to ``ChannelAccumulation`` with the same members: no scheduler, every pair takes exactly one
+    cycle whatever matches, but the tree is N lanes wide and mostly adds zeros. Latency 3 cycles from the pair that
+    carries ``last``, 4 where N is more than 8.
 
     Parameters
     ----------
     config : Config
+        ``lanes``, ``lookahead`` and ``lookaside`` have no effect here.
 
     Members
     -------
@@ -96,16 +47,32 @@ class MaskedTree(wiring.Component):
     @staticmethod
     def model(config, pairs, signed_values):
         """``{"z", "nonzero", "basis", "end": [n]}`` of pairs as ``Dilution.model`` takes them."""
-        return LaneAccumulator.model(_all_lanes(config), _MatchedScatter.model(pairs), signed_values)
+        diluted = Dilution.model(pairs)
+        match = np.asarray(diluted["match"])
+        lanes = {"value": diluted["values"] * match, "negative": diluted["negative"], "valid": match}
+        return LaneAccumulator.model(config, {"lanes": lanes, "tag": diluted["tag"]}, signed_values)
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.scatter = scatter = _MatchedScatter(self._config)
-        m.submodules.accumulator = accumulator = LaneAccumulator(_all_lanes(self._config))
+        config = self._config
+        every_position = config.replace(lanes=config.chunk, lookahead=0, lookaside=0)
+        m.submodules.dilution = dilution = Dilution(config)
+        m.submodules.accumulator = accumulator = LaneAccumulator(every_position)
 
-        connect(m, row=flipped(self.i), scatter=scatter.i)
-        connect(m, scatter=scatter.o, accumulator=accumulator.i)
+        connect(m, row=flipped(self.i), dilution=dilution.i)
         connect(m, accumulator=accumulator.o, row=flipped(self.o))
-        m.d.comb += accumulator.signed_values.eq(self.signed_values)
+        m.d.comb += [
+            accumulator.signed_values.eq(self.signed_values),
+            accumulator.i.valid.eq(dilution.o.valid),
+            dilution.o.ready.eq(accumulator.i.ready),
+            accumulator.i.payload.tag.eq(dilution.o.payload.tag),
+        ]
+        for position, lane in enumerate(accumulator.i.payload.lanes):
+            match = dilution.o.payload.match[position]
+            m.d.comb += [
+                lane.value.eq(Mux(match, dilution.o.payload.values[position], 0)),
+                lane.negative.eq(dilution.o.payload.negative[position]),
+                lane.valid.eq(match),
+            ]
 
         return m

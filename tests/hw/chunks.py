@@ -3,10 +3,12 @@
 import numpy as np
 
 from hw.butterfly import ControlDecoder
-from hw.config import Config
+from hw.config import PRESETS, Config
 from hw.sparsemap import SparseMapEncoder
 
-__all__ = ["CONFIGURATIONS", "diluted_chunks", "pair_chunks", "random_tags"]
+from .streams import TRAFFIC
+
+__all__ = ["CASES", "CONFIGURATIONS", "diluted_chunks", "pair_chunks", "random_tags"]
 
 
 def _config(chunk, lanes, lookahead, lookaside):
@@ -23,8 +25,14 @@ CONFIGURATIONS = {
     "8x2 ahead 3 aside 0": _config(8, 2, 3, 0),
     "8x2 ahead 3 aside 1": _config(8, 2, 3, 1),
     "16x4 ahead 2 aside 2": _config(16, 4, 2, 2),
+    "16x16": _config(16, 16, 0, 1),
     "4x1": _config(4, 1, 2, 0),
 }
+
+#: Configurations and traffic that go together: the presets under all traffic, the others under the hardest.
+CASES = [
+    (name, traffic) for name in CONFIGURATIONS for traffic in TRAFFIC if name in PRESETS or traffic == "both"
+]
 
 
 def random_tags(rng, config, count):

@@ -7,7 +7,7 @@ from hw.accumulation import LaneAccumulator
 from hw.concentration import lanes_layout
 from hw.formats import z_layout
 
-from .chunks import CONFIGURATIONS, random_tags
+from .chunks import CASES, CONFIGURATIONS, random_tags
 from .streams import TRAFFIC, payloads, stream_run, stream_transform
 
 STEPS = 80
@@ -43,8 +43,7 @@ def plain_sums(steps, signed_values):
 
 
 @pytest.mark.parametrize("signed_values", [0, 1])
-@pytest.mark.parametrize("traffic", TRAFFIC)
-@pytest.mark.parametrize("name", ["tiny", "small", "8x8", "4x1"])
+@pytest.mark.parametrize(("name", "traffic"), CASES)
 def test_sums(name, traffic, signed_values):
     config = CONFIGURATIONS[name]
     steps = lane_steps(config, seed=61)
@@ -76,10 +75,11 @@ def test_sums_wrap():
     assert [row["z"] for row in sums if row["nonzero"]] == wrapped
 
 
-def test_one_step_a_cycle_after_two_cycles():
-    config = CONFIGURATIONS["small"]
+@pytest.mark.parametrize(("name", "latency"), [("4x1", 2), ("small", 2), ("16x16", 3)])
+def test_latency_and_throughput(name, latency):
+    config = CONFIGURATIONS[name]
     steps = lane_steps(config, seed=64)
     steps["tag"]["last"][:] = steps["tag"]["end"][:] = 1
     run = stream_run(LaneAccumulator(config), payloads(lanes_layout(config), steps), outputs=STEPS)
     assert run.accepted == list(range(STEPS))
-    assert run.emitted == list(range(2, STEPS + 2))
+    assert run.emitted == list(range(latency, STEPS + latency))

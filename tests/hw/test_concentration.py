@@ -6,7 +6,7 @@ import pytest
 from hw.concentration import Concentration, lanes_layout
 from hw.dilution import diluted_layout
 
-from .chunks import CONFIGURATIONS, diluted_chunks
+from .chunks import CASES, CONFIGURATIONS, diluted_chunks
 from .streams import TRAFFIC, payloads, stream_run, stream_transform
 
 CHUNKS = 50
@@ -56,8 +56,7 @@ def test_model(name):
     )
 
 
-@pytest.mark.parametrize("traffic", TRAFFIC)
-@pytest.mark.parametrize("name", CONFIGURATIONS)
+@pytest.mark.parametrize(("name", "traffic"), CASES)
 def test_steps(name, traffic):
     config = CONFIGURATIONS[name]
     diluted = diluted_chunks(config, seed=52, count=CHUNKS)
