@@ -38,18 +38,19 @@ class FrameSerializer(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        value = Signal.like(self.i.payload)
+        # Bytes need no reset, and while none count they follow the input: a gate less for each of their bits.
+        value = Signal(self.i.payload.bytes.shape(), reset_less=True)
+        count = Signal.like(self.i.payload.count)
 
         m.d.comb += [
-            self.i.ready.eq(value.count == 0),
-            self.o.valid.eq(value.count != 0),
-            self.o.payload.eq(value.bytes[0]),
+            self.i.ready.eq(count == 0),
+            self.o.valid.eq(count != 0),
+            self.o.payload.eq(value[0]),
         ]
-        with m.If(self.i.valid & self.i.ready):
-            m.d.sync += value.eq(self.i.payload)
-        with m.Elif(self.o.valid & self.o.ready):
-            m.d.sync += [
-                value.bytes.eq(value.bytes.as_value() >> 8),
-                value.count.eq(value.count - 1),
-            ]
+        with m.If(count == 0):
+            m.d.sync += value.eq(self.i.payload.bytes)
+            with m.If(self.i.valid):
+                m.d.sync += count.eq(self.i.payload.count)
+        with m.Elif(self.o.ready):
+            m.d.sync += [value.eq(value.as_value() >> 8), count.eq(count - 1)]
         return m

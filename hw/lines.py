@@ -25,6 +25,8 @@ class PartialSumLines(wiring.Component):
     -------
     line : in
         Positions of a line, at least 4, the same from one position to the next within a layer.
+    clear : in
+        Starts a layer anew from the first place; the lines must have run empty.
     prepare : in
         One cycle before ``advance``: reads the word of this position.
     advance : in
@@ -40,6 +42,7 @@ class PartialSumLines(wiring.Component):
         super().__init__(
             {
                 "line": In(16),
+                "clear": In(1),
                 "prepare": In(1),
                 "advance": In(1),
                 "sums": In(sums).array(config.kernel_height),
@@ -59,6 +62,8 @@ class PartialSumLines(wiring.Component):
         def count(address, step):
             with m.If(step):
                 m.d.sync += address.eq(Mux(address == self.line - 1, 0, address + 1))
+            with m.If(self.clear):
+                m.d.sync += address.eq(0)
 
         read_address, write_address = Signal(range(config.line)), Signal(range(config.line))
         stored = Signal()

@@ -205,7 +205,12 @@ class BasisMac(wiring.Component):
         m.d.sync += [z_2.eq(z_1), advance_2.eq(advance_1), advance_3.eq(advance_2)]
 
         m.submodules.lines = lines = PartialSumLines(config)
-        m.d.comb += [lines.line.eq(layer.line), lines.prepare.eq(advance_2), lines.advance.eq(advance_3)]
+        m.d.comb += [
+            lines.line.eq(layer.line),
+            lines.clear.eq(self.start),
+            lines.prepare.eq(advance_2),
+            lines.advance.eq(advance_3),
+        ]
         for r in range(kernel_height):
             carried = Const(0, signed(config.accumulator_bits))
             for s in range(kernel_width):
