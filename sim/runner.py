@@ -50,6 +50,7 @@ def run_bench(
     waves=None,
     work_dir=None,
     limit_seconds=300,
+    watch=None,
 ):
     """Build the simulator of a design and run the cocotb tests of a module on it.
 
@@ -71,6 +72,8 @@ def run_bench(
         Folder for logs, results and waves; without it a temporary one that only a failure leaves behind.
     limit_seconds : float
         Wall clock limit of the simulation; after it all its processes are killed.
+    watch : function, optional
+        Called now and then while the simulation runs.
 
     Returns
     -------
@@ -107,7 +110,7 @@ def run_bench(
         "extra_env": {},
     }
     environment = {_PARAMETERS: str(parameter_file), "COCOTB_ANSI_OUTPUT": "0"}
-    code = run_worker("test", job, folder, environment=environment, limit_seconds=limit_seconds)
+    code = run_worker("test", job, folder, environment=environment, limit_seconds=limit_seconds, watch=watch)
     finished = time.monotonic()
     tests, failure = _judge(code, results, limit_seconds)
     if failure:

@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import cocotb_tools.config
@@ -29,6 +30,9 @@ _OLDEST_VERILATOR = (5, 36)
 
 #: Wall clock limit of one build.
 BUILD_LIMIT_SECONDS = 900
+
+#: Time between two looks at a running process.
+_WATCH_SECONDS = 0.5
 
 _WAVE_OPTIONS = {None: [], "vcd": [], "fst": ["--trace-fst"]}
 
@@ -136,8 +140,11 @@ def build_simulator(text, toplevel, *, waves=None, limit_seconds=BUILD_LIMIT_SEC
     return target
 
 
-def run_worker(step, job, folder, *, environment, limit_seconds):
-    """Run one step of ``sim.worker``; its exit code, or ``None`` if the limit passed and it was killed."""
+def run_worker(step, job, folder, *, environment, limit_seconds, watch=None):
+    """Run one step of ``sim.worker``; its exit code, or ``None`` if the limit passed and it was killed.
+
+    ``watch`` is called every half second meanwhile.
+    """
     job_file = Path(folder) / f"{step}.json"
     job_file.write_text(json.dumps(job))
     root = str(Path(__file__).parents[1])
@@ -159,9 +166,14 @@ def run_worker(step, job, folder, *, environment, limit_seconds):
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        deadline = time.monotonic() + limit_seconds
         try:
-            return process.wait(timeout=limit_seconds)
-        except subprocess.TimeoutExpired:
+            while (left := deadline - time.monotonic()) > 0:
+                try:
+                    return process.wait(timeout=min(left, _WATCH_SECONDS) if watch else left)
+                except subprocess.TimeoutExpired:
+                    if watch:
+                        watch()
             return None
         finally:
             if process.poll() is None:

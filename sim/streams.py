@@ -12,7 +12,10 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge
 
-__all__ = ["TRAFFIC", "StreamMonitor", "StreamSink", "StreamSource", "start", "watchdog"]
+__all__ = ["CLOCK_NANOSECONDS", "TRAFFIC", "StreamMonitor", "StreamSink", "StreamSource", "start", "watchdog"]
+
+#: Period of the clock.
+CLOCK_NANOSECONDS = 10
 
 #: Shares of cycles in which the source has nothing to send, and in which the sink takes nothing.
 TRAFFIC = {"free": (0.0, 0.0), "idle": (0.6, 0.0), "back-pressure": (0.0, 0.6), "both": (0.4, 0.4)}
@@ -21,13 +24,14 @@ TRAFFIC = {"free": (0.0, 0.0), "idle": (0.6, 0.0), "back-pressure": (0.0, 0.6), 
 async def start(dut, *, limit_cycles):
     """Start the clock and the watchdog, then reset for two cycles; every bench begins with this.
 
-    Returns the watchdog's task: who starts again within one test cancels it first.
+    Returns the watchdog's task: who starts again within one test cancels it first. Without a limit there is no
+    watchdog: then every wait of the bench has a limit of its own.
 
     Make sources and sinks first: they drive their signals low until they are used.
     """
     dut.rst.value = 1
-    Clock(dut.clk, 10, unit="ns").start()
-    watch = watchdog(dut, limit_cycles)
+    Clock(dut.clk, CLOCK_NANOSECONDS, unit="ns").start()
+    watch = None if limit_cycles is None else watchdog(dut, limit_cycles)
     await ClockCycles(dut.clk, 2)
     dut.rst.value = 0
     await RisingEdge(dut.clk)
