@@ -1,5 +1,6 @@
 """Block: PEs that share one input ring."""
 
+import numpy as np
 from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
@@ -45,6 +46,16 @@ class Block(wiring.Component):
                 "basis": In(stream.Signature(basis_write_layout(config))),
                 "o": Out(stream.Signature(signed(config.accumulator_bits))).array(config.pes),
             }
+        )
+
+    @staticmethod
+    def model(config, chunks, lists, bases, layer):
+        """Results of every PE, int64 [P, passes, output_height, output_width].
+
+        ``lists`` has for each PE what ``ProcessingElement.model`` takes; the rest is the same for all.
+        """
+        return np.stack(
+            [ProcessingElement.model(config, chunks, pe_lists, bases, layer) for pe_lists in lists]
         )
 
     def elaborate(self, platform):

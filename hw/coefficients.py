@@ -1,5 +1,6 @@
 """Coefficient memory of one row, and the walk through its lists."""
 
+import numpy as np
 from amaranth import *
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
@@ -58,23 +59,33 @@ class CoefficientWalker(wiring.Component):
             }
         )
 
-    def model(self, lists, pixels):
+    @staticmethod
+    def model(lists, pixels):
         """The words given for ``pixels`` pixels a pass.
 
         Parameters
         ----------
-        lists : list, one for each pass, of lists of words
+        lists : list of dict
+            The words of each pass: arrays named as in ``coefficient_layout``, one row a word; ``map`` and
+            ``negative`` are [words, N] of 0 and 1.
+        pixels : int
 
         Returns
         -------
-        list of (word, end)
+        dict of arrays
+            The same fields, and ``end`` and ``pixel``, one row for each word given.
         """
-        return [
-            (word, index == len(words) - 1)
-            for words in lists
-            for _ in range(pixels)
-            for index, word in enumerate(words)
-        ]
+        order = [np.tile(np.arange(len(words["last"])), pixels) for words in lists]
+        given = {
+            name: np.concatenate([words[name][rows] for words, rows in zip(lists, order, strict=True)])
+            for name in lists[0]
+        }
+        counts = [len(words["last"]) for words in lists]
+        given["end"] = np.concatenate(
+            [(rows == count - 1).astype(np.int64) for rows, count in zip(order, counts, strict=True)]
+        )
+        given["pixel"] = np.concatenate([np.repeat(np.arange(pixels), count) for count in counts])
+        return given
 
     def elaborate(self, platform):
         m = Module()

@@ -1,5 +1,6 @@
 """Feeder: it streams the input map of a layer, once for each pass."""
 
+import numpy as np
 from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -37,6 +38,29 @@ class Feeder(wiring.Component):
                 "o": Out(stream.Signature(dense_layout(config))),
             }
         )
+
+    @staticmethod
+    def model(memory, layer):
+        """Chunks in the order in which they leave.
+
+        Parameters
+        ----------
+        memory : array [words, N]
+            The input's bank.
+        layer : mapping
+            ``LAYER_FIELDS``.
+
+        Returns
+        -------
+        array [passes * height * width * input_chunks, N]
+        """
+        rows = np.arange(layer["height"]) * layer["input_row"]
+        columns = np.arange(layer["width"]) * layer["input_pixel"]
+        chunks = np.arange(layer["input_chunks"])
+        address = layer["input_base"] + rows[:, None, None] + columns[:, None] + chunks
+        fed = np.asarray(memory)[address]
+        fed[:, :, -1, layer["input_lanes"] :] = 0
+        return np.tile(fed.reshape(-1, fed.shape[-1]), (layer["passes"], 1))
 
     def elaborate(self, platform):
         m = Module()

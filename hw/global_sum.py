@@ -1,5 +1,6 @@
 """Sum over a whole map, for global average pooling."""
 
+import numpy as np
 from amaranth import *
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -37,6 +38,11 @@ class GlobalSum(wiring.Component):
                 "sums": Out(stream.Signature(signed(config.accumulator_bits))),
             }
         )
+
+    @staticmethod
+    def model(tensor):
+        """Sums of an integer tensor [channels, height, width] over its map."""
+        return np.asarray(tensor, np.int64).sum(axis=(-2, -1))
 
     def elaborate(self, platform):
         m = Module()

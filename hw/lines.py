@@ -1,5 +1,6 @@
 """Partial-sum lines: they join the rows of a kernel."""
 
+import numpy as np
 from amaranth import *
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
@@ -49,6 +50,15 @@ class PartialSumLines(wiring.Component):
                 "total": Out(sums),
             }
         )
+
+    @staticmethod
+    def model(sums, line):
+        """Totals int64 [positions] of row sums [positions, R] after empty lines."""
+        sums = np.asarray(sums, np.int64)
+        totals = sums[:, 0]
+        for row in range(1, sums.shape[1]):
+            totals = sums[:, row] + np.concatenate([np.zeros(line, np.int64), totals])[: len(sums)]
+        return totals
 
     def elaborate(self, platform):
         m = Module()

@@ -73,7 +73,8 @@ class BasisMac(wiring.Component):
             }
         )
 
-    def model(self, z, bases, layer):
+    @staticmethod
+    def model(z, bases, layer):
         """Results as the chains and lines make them.
 
         Parameters
@@ -92,8 +93,7 @@ class BasisMac(wiring.Component):
         line, stride = layer["line"], layer["stride"]
         kernel_height, kernel_width = bases.shape[1:]
         chains = np.zeros((kernel_height, kernel_width), np.int64)
-        lines = np.zeros((kernel_height - 1, line), np.int64)
-        totals = []
+        sums = []
         for position in range(passes * height * line + layer["drain"]):
             index, place = divmod(position, height * line)
             row, column = divmod(place, line)
@@ -103,12 +103,10 @@ class BasisMac(wiring.Component):
                 rows = (to_row >= 0) & (to_row < height)
                 columns = (to_column >= 0) & (to_column < line)
                 chains += np.tensordot(z[index, row, column], bases, 1) * np.outer(rows, columns)
-            sums, chains[:, 1:] = chains[:, -1].copy(), chains[:, :-1].copy()
-            chains[:, 0] = 0
-            sums[1:] += lines[:, position % line]
-            lines[:, position % line] = sums[:-1]
-            totals.append(sums[-1])
-        results = np.array(totals[layer["drain"] :]).reshape(passes, height, line)
+            sums.append(chains[:, -1].copy())
+            chains = np.pad(chains, ((0, 0), (1, 0)))[:, :-1]
+        totals = PartialSumLines.model(sums, line)
+        results = totals[layer["drain"] :].reshape(passes, height, line)
         kept = results[:, ::stride, ::stride]
         return kept[:, : layer["output_height"], : layer["output_width"]]
 

@@ -33,6 +33,25 @@ class Matcher(wiring.Component):
             }
         )
 
+    @staticmethod
+    def model(words, chunks):
+        """Pairs as ``Dilution.model`` takes them.
+
+        Parameters
+        ----------
+        words : dict of arrays
+            As ``CoefficientWalker.model`` gives them.
+        chunks : dict of arrays
+            ``mask``, ``values`` [pixels, chunks, N] and ``controls`` [pixels, chunks, switches] of the map.
+        """
+        place = words["pixel"], words["chunk"]
+        return {
+            **{name: field[place] for name, field in chunks.items()},
+            "map": words["map"],
+            "negative": words["negative"],
+            "tag": {name: words[name] for name in ("basis", "last", "end")},
+        }
+
     def elaborate(self, platform):
         m = Module()
         coefficients, chunk, pair = self.i.p.word, self.reader.entry, self.o.p

@@ -1,5 +1,6 @@
 """Maximum over windows of a map."""
 
+import numpy as np
 from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -40,6 +41,13 @@ class MaxPool(wiring.Component):
                 "write": Out(stream.Signature(activation_write_layout(config))),
             }
         )
+
+    @staticmethod
+    def model(tensor, window, stride):
+        """Maxima of the windows of an integer tensor [..., height, width]."""
+        tensor = np.asarray(tensor, np.int64)
+        windows = np.lib.stride_tricks.sliding_window_view(tensor, (window, window), axis=(-2, -1))
+        return windows[..., ::stride, ::stride, :, :].max(axis=(-2, -1))
 
     def elaborate(self, platform):
         m = Module()

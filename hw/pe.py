@@ -1,5 +1,6 @@
 """Processing element: a few rows and one MAC make one output channel at a time."""
 
+import numpy as np
 from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
@@ -42,6 +43,27 @@ class ProcessingElement(wiring.Component):
                 "o": Out(stream.Signature(signed(config.accumulator_bits))),
             }
         )
+
+    @staticmethod
+    def model(config, chunks, lists, bases, layer):
+        """Results of every pass, int64 [passes, output_height, output_width].
+
+        Parameters
+        ----------
+        chunks : dict of arrays
+            The map, as ``Row.model`` takes it.
+        lists : list, one for each row, of what ``Row.model`` takes
+        bases : int array [M, R, S]
+        layer : mapping
+            ``LAYER_FIELDS``.
+        """
+        shape = (len(lists[0]), layer["height"], layer["width"], len(bases))
+        z = np.zeros((shape[0] * shape[1] * shape[2], len(bases)), np.int64)
+        for row_lists in lists:
+            made = Row.model(config, chunks, row_lists, layer["input_signed"])
+            position = np.cumsum(made["end"]) - made["end"]
+            np.add.at(z, (position, made["basis"]), made["z"])
+        return BasisMac.model(z.reshape(shape), bases, layer)
 
     def elaborate(self, platform):
         m = Module()

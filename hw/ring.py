@@ -70,7 +70,8 @@ class InputRing(wiring.Component):
             }
         )
 
-    def model(self, entries, pixel_chunks, offsets):
+    @staticmethod
+    def model(entries, pixel_chunks, offsets):
         """What a reader sees that reads ``offsets`` of every pixel.
 
         Parameters

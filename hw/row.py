@@ -42,6 +42,21 @@ class Row(wiring.Component):
             }
         )
 
+    @staticmethod
+    def model(config, chunks, lists, signed_values):
+        """``z`` in the order in which the row makes them, as ``LaneAccumulator.model`` gives them.
+
+        Parameters
+        ----------
+        chunks : dict of arrays
+            The map, as ``Matcher.model`` takes it.
+        lists : list of dict
+            Coefficient words of each pass, as ``CoefficientWalker.model`` takes them.
+        signed_values : bool
+        """
+        words = CoefficientWalker.model(lists, len(chunks["mask"]))
+        return ChannelAccumulation.model(config, Matcher.model(words, chunks), signed_values)
+
     def elaborate(self, platform):
         m = Module()
         config = self._config
