@@ -153,6 +153,8 @@ def simulate(
     built = time.monotonic()
     report, outputs = bench.run(work_dir / "run", slice(None), progress=progress)
     finished = time.monotonic()
+    if progress:
+        progress(len(outputs["outputs"]), len(tensors[INPUT]))
     mismatches = tuple(Mismatch(**fields) for fields in report["mismatches"])
     waves = None
     if mismatches and waves_on_mismatch:

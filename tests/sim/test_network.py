@@ -1,0 +1,88 @@
+"""Whole networks on the simulated accelerator: right ones pass, and every kind of damage is seen."""
+
+import numpy as np
+import pytest
+
+from hw.config import Config
+from sim.network import CORRUPTIONS, simulate
+from sim.runner import BenchFailure
+from sw.compiler import compile_network
+from tests.sw.networks import random_input, random_network
+
+CONFIG = Config.preset("tiny")
+
+
+def make(seed, images=1, **changes):
+    print(f"seed {seed}")
+    network = random_network(seed, CONFIG, **changes)
+    inputs = np.stack([random_input(image, network, zeros=0.3) for image in range(images)])
+    return compile_network(network, CONFIG), network, inputs
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_every_tensor_is_equal(seed, tmp_path):
+    program, network, images = make(seed, images=2)
+    calls = []
+    run = simulate(
+        program,
+        network,
+        images,
+        config=CONFIG,
+        work_dir=tmp_path,
+        progress=lambda done, count: calls.append((done, count)),
+    )
+    assert run.passed and run.images == 2 and run.waves is None
+    assert run.tensors == len(network.layers) + 1
+    assert run.layer_cycles.shape == (2, len(network.layers)) and run.layer_cycles.min() > 0
+    assert (run.cycles >= run.layer_cycles.sum(axis=1)).all()
+    assert run.simulated_cycles > 2 * run.cycles.sum()
+    assert calls[-1] == (2, 2)
+
+
+def test_results_alone(tmp_path):
+    program, network, images = make(3, images=2)
+    run = simulate(program, network, images, config=CONFIG, work_dir=tmp_path, every_tensor=False)
+    assert run.passed and run.tensors == 1 and len(run.outputs) == 2
+
+
+@pytest.mark.parametrize("corrupt", CORRUPTIONS)
+def test_damage_is_seen(corrupt, tmp_path):
+    program, network, images = make(2, images=2)
+    arguments = {"config": CONFIG, "work_dir": tmp_path, "waves_on_mismatch": False}
+    run = simulate(program, network, images, corrupt=corrupt, **arguments)
+    assert not run.passed
+    first = run.mismatches[0]
+    assert (first.layer, first.whole) == (program.layer_names[0], False)
+    assert first.expected != first.got and 0 < first.count <= first.size
+    assert f"expected {first.expected}, got {first.got}" in str(first)
+    if corrupt == "expected":
+        assert [mismatch.count for mismatch in run.mismatches] == [1]
+        assert first.expected ^ 1 == first.got
+    else:
+        assert simulate(program, network, images, **arguments).passed, "the undamaged network fails as well"
+
+
+@pytest.mark.slow
+def test_damage_leaves_a_waveform(tmp_path):
+    program, network, images = make(2, images=2)
+    run = simulate(program, network, images, config=CONFIG, work_dir=tmp_path, corrupt="coefficient")
+    assert run.waves == tmp_path / "mismatch-image1-layer0.vcd"
+    assert run.waves.stat().st_size > 100_000
+
+
+def test_silent_device_is_given_up(tmp_path):
+    program, network, images = make(2)
+    with pytest.raises(BenchFailure, match="no answer within 2 cycles"):
+        simulate(program, network, images, config=CONFIG, work_dir=tmp_path, limit_cycles=2)
+
+
+def test_arguments_are_checked(tmp_path):
+    program, network, images = make(2)
+    with pytest.raises(ValueError, match="expected a program for other, got one for tiny"):
+        simulate(program, network, images, config=CONFIG.replace(name="other"), work_dir=tmp_path)
+    with pytest.raises(
+        ValueError, match="expected a corruption from coefficient, basis, expected, got 'all'"
+    ):
+        simulate(program, network, images, config=CONFIG, work_dir=tmp_path, corrupt="all")
+    with pytest.raises(ValueError, match="expected at least one image, got none"):
+        simulate(program, network, images[:0], config=CONFIG, work_dir=tmp_path)
