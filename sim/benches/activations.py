@@ -4,7 +4,7 @@ import random
 
 import cocotb
 
-from hw.activations import activation_read_layout, activation_write_layout
+from hw.activations import activation_write_layout
 from hw.config import Config
 from hw.formats import Bank, dense_layout
 from sim.runner import bench_parameters
@@ -18,7 +18,7 @@ async def keeps_what_was_written(dut, traffic):
     config = Config.from_dict(parameters["config"])
     generator = random.Random(f"{parameters['seed']} {traffic}")
     idle, stall = TRAFFIC[traffic]
-    write_layout, read_layout = activation_write_layout(config), activation_read_layout
+    write_layout = activation_write_layout(config)
     chunks = dense_layout(config)
     writer = StreamSource(dut, "write", idle=idle, seed=0)
     requests = [StreamSource(dut, f"requests__{port}", idle=idle, seed=port) for port in range(2)]

@@ -7,7 +7,8 @@ from hw.config import Config
 from sim.network import CORRUPTIONS, simulate
 from sim.runner import BenchFailure
 from sw.compiler import compile_network
-from tests.sw.networks import random_input, random_network
+from sw.network import IntegerNetwork, TensorInfo
+from tests.sw.networks import random_convolution, random_input, random_network
 
 CONFIG = Config.preset("tiny")
 
@@ -17,6 +18,20 @@ def make(seed, images=1, **changes):
     network = random_network(seed, CONFIG, **changes)
     inputs = np.stack([random_input(image, network, zeros=0.3) for image in range(images)])
     return compile_network(network, CONFIG), network, inputs
+
+
+def make_sensitive(seed=7):
+    """Two layers and an image without zeros: no damage can hide behind padding, zeros or clamps."""
+    print(f"seed {seed}")
+    rng = np.random.default_rng(seed)
+    source = TensorInfo(channels=5, height=6, width=6, signed=False)
+    first = random_convolution(rng, name="first", source=source, outputs=6, bases=3, empty=0)
+    made = IntegerNetwork(name="one", input=source, input_scale=1.0, layers=(first,)).tensors()["first"]
+    second = random_convolution(
+        rng, name="second", input="first", source=made, outputs=3, bases=2, stride=2, empty=0
+    )
+    network = IntegerNetwork(name="two", input=source, input_scale=1.0, layers=(first, second))
+    return compile_network(network, CONFIG), network, rng.integers(1, 256, (2, *source.shape))
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -47,12 +62,12 @@ def test_results_alone(tmp_path):
 
 @pytest.mark.parametrize("corrupt", CORRUPTIONS)
 def test_damage_is_seen(corrupt, tmp_path):
-    program, network, images = make(2, images=2)
+    program, network, images = make_sensitive()
     arguments = {"config": CONFIG, "work_dir": tmp_path, "waves_on_mismatch": False}
     run = simulate(program, network, images, corrupt=corrupt, **arguments)
     assert not run.passed
     first = run.mismatches[0]
-    assert (first.layer, first.whole) == (program.layer_names[0], False)
+    assert (first.image, first.layer, first.whole) == (0, "first", False)
     assert first.expected != first.got and 0 < first.count <= first.size
     assert f"expected {first.expected}, got {first.got}" in str(first)
     if corrupt == "expected":
@@ -64,9 +79,9 @@ def test_damage_is_seen(corrupt, tmp_path):
 
 @pytest.mark.slow
 def test_damage_leaves_a_waveform(tmp_path):
-    program, network, images = make(2, images=2)
+    program, network, images = make_sensitive()
     run = simulate(program, network, images, config=CONFIG, work_dir=tmp_path, corrupt="coefficient")
-    assert run.waves == tmp_path / "mismatch-image1-layer0.vcd"
+    assert run.waves == tmp_path / "mismatch-image0-first.vcd"
     assert run.waves.stat().st_size > 100_000
 
 
