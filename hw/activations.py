@@ -5,13 +5,9 @@ from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .config import ACTIVATION_BITS
-from .formats import Bank, dense_layout
+from .formats import Bank, dense_layout, read_layout
 
-__all__ = ["ActivationMemory", "activation_read_layout", "activation_write_layout"]
-
-
-#: Which chunk is wanted; addresses beyond the memory must not be asked for.
-activation_read_layout = data.StructLayout({"bank": Bank, "address": 16})
+__all__ = ["ActivationMemory", "activation_write_layout"]
 
 
 def activation_write_layout(config):
@@ -39,7 +35,7 @@ class ActivationMemory(wiring.Component):
     -------
     write : stream of ``activation_write_layout``, in
         Always ready.
-    requests : array of streams of ``activation_read_layout``, in
+    requests : array of streams of ``read_layout``, in
         Two ports; they must not ask for the same bank at the same time.
     responses : array of streams of ``dense_layout``, out
     """
@@ -49,7 +45,7 @@ class ActivationMemory(wiring.Component):
         super().__init__(
             {
                 "write": In(stream.Signature(activation_write_layout(config))),
-                "requests": In(stream.Signature(activation_read_layout)).array(2),
+                "requests": In(stream.Signature(read_layout)).array(2),
                 "responses": Out(stream.Signature(dense_layout(config))).array(2),
             }
         )

@@ -5,8 +5,7 @@ from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from .activations import activation_read_layout
-from .formats import Layer, dense_layout
+from .formats import Layer, dense_layout, read_layout
 
 __all__ = ["Feeder"]
 
@@ -22,7 +21,7 @@ class Feeder(wiring.Component):
     layer : in
         Stable from ``start`` until the last chunk has left.
     start : in
-    request : stream of ``activation_read_layout``, out
+    request : stream of ``read_layout``, out
     response : stream of ``dense_layout``, in
     o : stream of ``dense_layout``, out
     """
@@ -33,7 +32,7 @@ class Feeder(wiring.Component):
             {
                 "layer": In(Layer),
                 "start": In(1),
-                "request": Out(stream.Signature(activation_read_layout)),
+                "request": Out(stream.Signature(read_layout)),
                 "response": In(stream.Signature(dense_layout(config))),
                 "o": Out(stream.Signature(dense_layout(config))),
             }

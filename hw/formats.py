@@ -20,7 +20,9 @@ __all__ = [
     "control_layout",
     "dense_layout",
     "header_layout",
+    "layer_range_layout",
     "pair_layout",
+    "read_layout",
     "scale_layout",
     "sparse_layout",
     "tag_layout",
@@ -92,6 +94,13 @@ LAYER_WORDS = 64
 
 #: One layer as a struct: 16 bits a field, in the order of ``LAYER_FIELDS``.
 Layer = data.StructLayout({name: signed(16) if name in ("low", "high") else 16 for name in LAYER_FIELDS})
+
+
+#: Layers of a program: the first, and how many.
+layer_range_layout = data.StructLayout({"first": 16, "count": 16})
+
+#: A chunk of activation memory that is asked for; the address must lie in the memory.
+read_layout = data.StructLayout({"bank": Bank, "address": 16})
 
 
 def dense_layout(config):

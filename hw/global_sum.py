@@ -5,9 +5,8 @@ from amaranth import *
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from .activations import activation_read_layout
 from .config import ACTIVATION_BITS
-from .formats import Layer, dense_layout
+from .formats import Layer, dense_layout, read_layout
 
 __all__ = ["GlobalSum"]
 
@@ -22,7 +21,7 @@ class GlobalSum(wiring.Component):
     layer : in
         Stable from ``start`` until the last sum has been taken.
     start : in
-    request : stream of ``activation_read_layout``, out
+    request : stream of ``read_layout``, out
     response : stream of ``dense_layout``, in
     sums : stream of signed ``accumulator_bits``, out
     """
@@ -33,7 +32,7 @@ class GlobalSum(wiring.Component):
             {
                 "layer": In(Layer),
                 "start": In(1),
-                "request": Out(stream.Signature(activation_read_layout)),
+                "request": Out(stream.Signature(read_layout)),
                 "response": In(stream.Signature(dense_layout(config))),
                 "sums": Out(stream.Signature(signed(config.accumulator_bits))),
             }

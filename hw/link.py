@@ -4,11 +4,11 @@ from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from .formats import dense_layout
+from .formats import dense_layout, layer_range_layout, read_layout
 from .frame_receiver import FrameReceiver
 from .frame_serializer import FrameSerializer
 from .frame_transmitter import FrameTransmitter
-from .link_executor import LinkExecutor, layer_range_layout, read_layout, response_width
+from .link_executor import LinkExecutor, response_width
 from .link_words import write_layout
 from .loader import Loader
 

@@ -5,19 +5,13 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .config import ACTIVATION_BITS
-from .formats import Bank, dense_layout
+from .formats import dense_layout, layer_range_layout, read_layout
 from .frame_receiver import Verdict, frame_head_layout
 from .frame_serializer import serial_layout
 from .loader import load_head_layout, load_result_layout
 from .protocol import MAXIMUM_PAYLOAD, PROTOCOL_VERSION, Opcode, Status
 
-__all__ = ["LinkExecutor", "layer_range_layout", "read_layout", "response_width"]
-
-#: Layers to run: the first, and how many.
-layer_range_layout = data.StructLayout({"first": 16, "count": 16})
-
-#: A chunk of activation memory.
-read_layout = data.StructLayout({"bank": Bank, "address": 16})
+__all__ = ["LinkExecutor", "response_width"]
 
 #: Answer to ``STATUS``.
 _status_layout = data.StructLayout({"version": 16, "digest": 32, "flags": 16})

@@ -5,9 +5,9 @@ from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from .activations import activation_read_layout, activation_write_layout
+from .activations import activation_write_layout
 from .config import ACTIVATION_BITS
-from .formats import Layer, dense_layout
+from .formats import Layer, dense_layout, read_layout
 
 __all__ = ["MaxPool"]
 
@@ -23,7 +23,7 @@ class MaxPool(wiring.Component):
         Stable while ``busy``. ``stride`` from 1 to 3.
     start : in
     busy : out
-    request : stream of ``activation_read_layout``, out
+    request : stream of ``read_layout``, out
     response : stream of ``dense_layout``, in
     write : stream of ``activation_write_layout``, out
         Must always be ready.
@@ -36,7 +36,7 @@ class MaxPool(wiring.Component):
                 "layer": In(Layer),
                 "start": In(1),
                 "busy": Out(1),
-                "request": Out(stream.Signature(activation_read_layout)),
+                "request": Out(stream.Signature(read_layout)),
                 "response": In(stream.Signature(dense_layout(config))),
                 "write": Out(stream.Signature(activation_write_layout(config))),
             }

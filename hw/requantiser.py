@@ -6,9 +6,9 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from .activations import activation_read_layout, activation_write_layout
+from .activations import activation_write_layout
 from .config import ACTIVATION_BITS
-from .formats import Layer, Operation, dense_layout, scale_layout
+from .formats import Layer, Operation, dense_layout, read_layout, scale_layout
 from .memory import WordMemory, word_write_layout
 
 __all__ = ["Requantiser", "scale_write_layout"]
@@ -43,7 +43,7 @@ class Requantiser(wiring.Component):
     results : array of streams of signed ``accumulator_bits``, in, one for each PE
     sums : stream of signed ``accumulator_bits``, in
         From the global sum.
-    residual_request : stream of ``activation_read_layout``, out
+    residual_request : stream of ``read_layout``, out
     residual_response : stream of ``dense_layout``, in
     write : stream of ``activation_write_layout``, out
         Must always be ready.
@@ -60,7 +60,7 @@ class Requantiser(wiring.Component):
                 "scale": In(stream.Signature(scale_write_layout(config))),
                 "results": In(result).array(config.pes),
                 "sums": In(result),
-                "residual_request": Out(stream.Signature(activation_read_layout)),
+                "residual_request": Out(stream.Signature(read_layout)),
                 "residual_response": In(stream.Signature(dense_layout(config))),
                 "write": Out(stream.Signature(activation_write_layout(config))),
             }

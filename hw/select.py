@@ -4,8 +4,8 @@ from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from .activations import activation_read_layout, activation_write_layout
-from .formats import dense_layout
+from .activations import activation_write_layout
+from .formats import dense_layout, read_layout
 from .sequencer import Owner
 
 __all__ = ["ReadSelect", "WriteSelect"]
@@ -17,14 +17,14 @@ class ReadSelect(wiring.Component):
     Members
     -------
     owner : in
-    requests : array of streams of ``activation_read_layout``, in, one for each ``Owner``
+    requests : array of streams of ``read_layout``, in, one for each ``Owner``
     responses : array of streams of ``dense_layout``, out
-    request : stream of ``activation_read_layout``, out
+    request : stream of ``read_layout``, out
     response : stream of ``dense_layout``, in
     """
 
     def __init__(self, config):
-        request = stream.Signature(activation_read_layout)
+        request = stream.Signature(read_layout)
         response = stream.Signature(dense_layout(config))
         super().__init__(
             {

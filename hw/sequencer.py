@@ -1,14 +1,14 @@
 """Sequencer: it runs the layers of a program, one after the other."""
 
 from amaranth import *
-from amaranth.lib import data, enum, stream, wiring
+from amaranth.lib import enum, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from .formats import LAYER_FIELDS, LAYER_WORDS, Layer, Operation, basis_layout
+from .formats import LAYER_FIELDS, LAYER_WORDS, Layer, Operation, basis_layout, layer_range_layout
 from .mac import basis_write_layout
 from .memory import WordMemory, word_write_layout
 
-__all__ = ["Owner", "Sequencer", "basis_store_layout", "program_write_layout", "run_layout"]
+__all__ = ["Owner", "Sequencer", "basis_store_layout", "program_write_layout"]
 
 
 class Owner(enum.Enum, shape=2):
@@ -30,10 +30,6 @@ def basis_store_layout(config):
     return word_write_layout(basis_layout(config), config.basis_words)
 
 
-#: Which layers to run.
-run_layout = data.StructLayout({"first": 16, "count": 16})
-
-
 class Sequencer(wiring.Component):
     """Program memory, basis memory and the order of events.
 
@@ -46,7 +42,7 @@ class Sequencer(wiring.Component):
         Always ready.
     basis : stream of ``basis_store_layout``, in
         Always ready.
-    run : stream of ``run_layout``, in
+    run : stream of ``layer_range_layout``, in
         Taken when idle.
     finished : stream of 32 bits, out
         Cycles of all layers of the run together.
@@ -71,7 +67,7 @@ class Sequencer(wiring.Component):
             {
                 "program": In(stream.Signature(program_write_layout(config))),
                 "basis": In(stream.Signature(basis_store_layout(config))),
-                "run": In(stream.Signature(run_layout)),
+                "run": In(stream.Signature(layer_range_layout)),
                 "finished": Out(stream.Signature(32)),
                 "counter_request": In(stream.Signature(16)),
                 "counter_response": Out(stream.Signature(32)),

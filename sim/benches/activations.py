@@ -6,7 +6,7 @@ import cocotb
 
 from hw.activations import activation_write_layout
 from hw.config import Config
-from hw.formats import Bank, dense_layout
+from hw.formats import Bank, dense_layout, read_layout
 from sim.runner import bench_parameters
 from sim.streams import TRAFFIC, StreamMonitor, StreamSink, StreamSource, start
 
