@@ -1,0 +1,132 @@
+"""From images to an integer network in named steps: train, decompose, retrain, calibrate, refine, fold."""
+
+import copy
+import time
+from dataclasses import dataclass
+
+import torch
+
+from .mnist import Dataset, load_mnist
+from .model import DIGITS, ConvolutionSpec, float_network
+from .network import IntegerNetwork
+from .quantisation import calibrate, integer_network, quantised_network
+from .ternary import ternary_network
+from .training import accuracy, fit, repeatable
+
+__all__ = ["FULL", "QUICK", "STEPS", "CompressedMnist", "Effort", "compress_mnist"]
+
+#: The steps in order, as ``progress`` and ``seconds`` name them.
+STEPS = ("load", "train", "decompose", "retrain", "calibrate", "refine", "fold")
+
+#: Highest learning rates. Ternary coefficients change only when a number behind them crosses its
+#: threshold, so retraining needs a higher one than training does.
+_TRAIN_RATE, _RETRAIN_RATE, _REFINE_RATE = 5e-3, 1.5e-2, 1e-3
+_CALIBRATION_IMAGES = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effort:
+    """Epochs of each training step, and how many training images they use."""
+
+    train: int
+    retrain: int
+    refine: int
+    images: int = 4000
+
+
+#: What the demo uses.
+FULL = Effort(train=20, retrain=20, refine=4)
+#: A few seconds: every step runs, accuracy is poor.
+QUICK = Effort(train=1, retrain=1, refine=1, images=640)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CompressedMnist:
+    """The integer network and what was measured on the way, accuracies on the test images."""
+
+    network: IntegerNetwork
+    #: Of the float network before compression.
+    accuracy_float: float
+    #: Of the network in torch that the integers were read from.
+    accuracy_compressed: float
+    dataset: Dataset
+    #: Weights of each convolution before compression, by layer name.
+    dense_parameters: dict[str, int]
+    #: Wall-clock seconds of each of ``STEPS``.
+    seconds: dict[str, float]
+
+
+class _Clock:
+    """Times the steps and passes progress on."""
+
+    def __init__(self, progress):
+        self.progress = progress or (lambda step, fraction: None)
+        self.seconds = {}
+
+    def run(self, step, function, *arguments, **options):
+        start = time.perf_counter()
+        self.progress(step, 0.0)
+        result = function(*arguments, **options)
+        self.seconds[step] = time.perf_counter() - start
+        self.progress(step, 1.0)
+        return result
+
+    def fit(self, step, *arguments, **options):
+        self.run(step, fit, *arguments, **options, progress=lambda fraction: self.progress(step, fraction))
+
+
+def compress_mnist(*, seed=0, effort=FULL, progress=None):
+    """Train a small network on MNIST digits and compress it to integers.
+
+    The same seed and effort give the same integers on one machine.
+
+    Parameters
+    ----------
+    seed : int
+        Of weights, batches and augmentation. The split into training and test images does not depend on it.
+    effort : Effort
+        ``FULL`` or ``QUICK``, or one's own.
+    progress : callable or None
+        ``progress(step, fraction)``, ``step`` from ``STEPS``.
+
+    Returns
+    -------
+    CompressedMnist
+
+    Raises
+    ------
+    ValueError
+        If the images are not installed, or a layer cannot be expressed in the integers there are.
+    """
+    clock = _Clock(progress)
+    dataset = clock.run("load", load_mnist)
+    # The training images come sorted by digit: a step through them takes some of each.
+    every = slice(None, None, max(1, len(dataset.train_images) // effort.images))
+    images, labels = _tensors(dataset.train_images[every], dataset.train_labels[every])
+    test = _tensors(dataset.test_images, dataset.test_labels)
+    with repeatable(seed):
+        dense = float_network(DIGITS)
+        clock.fit("train", dense, images, labels, epochs=effort.train, rate=_TRAIN_RATE)
+        ternary = clock.run("decompose", ternary_network, copy.deepcopy(dense))
+        clock.fit(
+            "retrain", ternary, images, labels, epochs=effort.retrain, rate=_RETRAIN_RATE, teacher=dense
+        )
+        some = images[:: max(1, len(images) // _CALIBRATION_IMAGES)]
+        scales = clock.run("calibrate", calibrate, ternary, some)
+        twin = quantised_network(ternary, scales)
+        clock.fit("refine", twin, images, labels, epochs=effort.refine, rate=_REFINE_RATE, teacher=dense)
+        network = clock.run("fold", integer_network, twin, "digits", tuple(images.shape[1:]))
+        return CompressedMnist(
+            network=network,
+            accuracy_float=accuracy(dense, *test),
+            accuracy_compressed=accuracy(twin, *test),
+            dataset=dataset,
+            dense_parameters={
+                spec.name: spec.dense_parameters for spec in DIGITS if isinstance(spec, ConvolutionSpec)
+            },
+            seconds=clock.seconds,
+        )
+
+
+def _tensors(images, labels):
+    return torch.from_numpy(images) / 255, torch.from_numpy(labels)
