@@ -5,7 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .config import ACTIVATION_BITS
-from .formats import dense_layout, layer_range_layout, read_layout
+from .formats import Bank, dense_layout, layer_range_layout, read_layout
 from .frame_receiver import Verdict, frame_head_layout
 from .frame_serializer import serial_layout
 from .loader import load_head_layout, load_result_layout
