@@ -29,7 +29,7 @@ class Requantiser(wiring.Component):
     chunk and writes one activation a cycle into its lane of the output. After a global sum the
     units are the N lanes of a chunk and the passes its chunks, otherwise the units are the PEs.
 
-    The arithmetic is a pipeline that never waits: products, two sums, two halves of the shift, clamp.
+    The arithmetic is a pipeline that never waits: operands, products, two sums, two halves of the shift, clamp.
 
     Members
     -------
@@ -186,16 +186,22 @@ class Requantiser(wiring.Component):
                     source.ready.eq(joined),
                 ]
 
-        residual = Signal(signed(ACTIVATION_BITS + 1))
         residual_byte = self.residual_response.payload[work.lane]
         go = waiting.r_rdy & (~layer.residual[0] | self.residual_response.valid)
         m.d.comb += [
             waiting.r_en.eq(go),
             self.residual_response.ready.eq(waiting.r_rdy & layer.residual[0]),
-            residual.eq(Cat(residual_byte, residual_byte[-1] & layer.residual_signed[0])),
         ]
 
-        # Arithmetic: one stage a register.
+        # Arithmetic: one stage a register, and registers on both sides of the multipliers.
+        accumulator = Signal(signed(config.accumulator_bits))
+        scale = Signal(scale_layout(config))
+        residual = Signal(signed(ACTIVATION_BITS + 1))
+        m.d.sync += [
+            accumulator.eq(work.accumulator),
+            scale.eq(work.scale),
+            residual.eq(Cat(residual_byte, residual_byte[-1] & layer.residual_signed[0])),
+        ]
         product = Signal(signed(config.accumulator_bits + config.multiplier_bits))
         residual_product = Signal(signed(ACTIVATION_BITS + 1 + config.multiplier_bits))
         residual_later = Signal.like(residual_product)
@@ -204,12 +210,12 @@ class Requantiser(wiring.Component):
         total, coarse, fine = Signal.like(half_sum), Signal.like(half_sum), Signal.like(half_sum)
         half = Signal(32)
         residual_multiplier = Signal(signed(config.multiplier_bits))
-        m.d.comb += residual_multiplier.eq(Mux(layer.residual[0], layer.residual_multiplier, 0))
         m.d.sync += [
             half.eq((1 << layer.shift[:5]) >> 1),
-            product.eq(work.accumulator * work.scale.multiplier),
+            residual_multiplier.eq(Mux(layer.residual[0], layer.residual_multiplier, 0)),
+            product.eq(accumulator * scale.multiplier),
             residual_product.eq(residual * residual_multiplier),
-            offset.eq(work.scale.bias + half),
+            offset.eq(scale.bias + half),
             half_sum.eq(product + offset),
             residual_later.eq(residual_product),
             total.eq(half_sum + residual_later),
@@ -234,7 +240,7 @@ class Requantiser(wiring.Component):
             travel.enable.eq(go & work.scale.enable),
             travel.last.eq(go & work.last),
         ]
-        for stage in range(5):
+        for stage in range(6):
             following = Signal(travel_layout, name=f"travel_{stage}")
             m.d.sync += following.eq(travel)
             travel = following
