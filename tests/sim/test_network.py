@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from hw.config import Config
+from sim import reference
+from sim.counting import count
 from sim.network import CORRUPTIONS, simulate
 from sim.runner import BenchFailure
 from sw.compiler import compile_network
@@ -52,6 +54,10 @@ def test_every_tensor_is_equal(seed, tmp_path):
     assert (run.cycles >= run.layer_cycles.sum(axis=1)).all()
     assert run.simulated_cycles > 2 * run.cycles.sum()
     assert calls[-1] == (2, 2)
+    for layer, cycles in zip(
+        count(network, reference.run(network, images), CONFIG), run.layer_cycles.sum(axis=0), strict=True
+    ):
+        assert 0 < layer.utilisation(cycles) <= 1, f"{layer.name} takes less than its bound"
 
 
 def test_results_alone(tmp_path):

@@ -1,0 +1,185 @@
+"""How much work a network really is, and what that says about a number of cycles.
+
+Every claim about speed or size rests on the definitions here.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from sw.network import Convolution, GlobalAverage
+
+__all__ = ["Compression", "LayerCount", "compression", "count"]
+
+#: Bits that papers count for a ternary coefficient that is not zero.
+_TERNARY_BITS = 2
+
+#: Bits of a weight or bias of the uncompressed network, and of a tap.
+_DENSE_BITS, _TAP_BITS = 32, 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerCount:
+    """Work of one layer on one configuration. All numbers are sums over the images.
+
+    The pixels of a layer are those that are fed: the whole map, or every second row and column of it for a 1x1
+    convolution of stride 2.
+    """
+
+    name: str
+    images: int
+    #: Channel accumulation: non-zero activations met by non-zero coefficients, over all pixels and ``z``.
+    adds: int
+    #: Intermediate elements (pixel, output channel, basis) that are not zero.
+    z_nonzero: int
+    #: Multiply-adds of these with the real kernel: ``z_nonzero * R * S``.
+    macs: int
+    #: Multiply-adds of the uncompressed layer: ``K * C * R * S`` for each output position.
+    dense_macs: int
+    #: Chunks read from activation memory: the input once for each ``pes`` output channels (once where no PE works).
+    chunks_fed: int
+    #: Words written to activation memory: one a result of a convolution or average, one a chunk of a pooled map.
+    outputs_written: int
+    #: ``dense_macs / config.multipliers``: the dense ideal, every multiplier busy in every cycle.
+    dense_ideal_cycles: float
+    #: For each image the greatest of ``adds / (pes * rows * lanes)``, ``z_nonzero / pes`` (a MAC takes one ``z`` a
+    #: cycle), ``chunks_fed / 1`` and ``outputs_written / 1`` (the ports of activation memory).
+    bound_cycles: float
+
+    @property
+    def operations(self):
+        """Adds and multiply-adds together."""
+        return self.adds + self.macs
+
+    def utilisation(self, cycles):
+        """``bound_cycles / cycles``, cycles being those of all the images."""
+        return self.bound_cycles / cycles
+
+    def speedup(self, cycles):
+        """``dense_ideal_cycles / cycles``, cycles being those of all the images."""
+        return self.dense_ideal_cycles / cycles
+
+
+def count(network, tensors, config):
+    """Count the work of every layer.
+
+    Parameters
+    ----------
+    network : sw.network.IntegerNetwork
+    tensors : dict
+        All tensors of some images, as ``sim.reference.run`` gives them.
+    config : hw.config.Config
+
+    Returns
+    -------
+    tuple of LayerCount
+    """
+    shapes = network.tensors()
+    counts = []
+    for layer in network.layers:
+        source, target = shapes[layer.input], shapes[layer.name]
+        if isinstance(layer, Convolution):
+            work = _convolution(layer, tensors[layer.input], target, config)
+        else:
+            work = _window(layer, source, target, config, images=len(tensors[layer.input]))
+        counts.append(_total(layer.name, config, **work))
+    return tuple(counts)
+
+
+def _total(name, config, *, adds, z_nonzero, taps, dense_macs, chunks_fed, outputs_written):
+    """Sum over the images; ``adds`` and ``z_nonzero`` hold a number for each, the rest is the same for all."""
+    images = len(adds)
+    bounds = [
+        max(
+            int(image_adds) / (config.pes * config.rows * config.lanes),
+            int(image_z) / config.pes,
+            chunks_fed,
+            outputs_written,
+        )
+        for image_adds, image_z in zip(adds, z_nonzero, strict=True)
+    ]
+    return LayerCount(
+        name=name,
+        images=images,
+        adds=int(adds.sum()),
+        z_nonzero=int(z_nonzero.sum()),
+        macs=int(z_nonzero.sum()) * taps,
+        dense_macs=images * dense_macs,
+        chunks_fed=images * chunks_fed,
+        outputs_written=images * outputs_written,
+        dense_ideal_cycles=images * dense_macs / config.multipliers,
+        bound_cycles=sum(bounds),
+    )
+
+
+def _convolution(layer, source, target, config):
+    outputs, channels, bases = layer.coefficients.shape
+    taps = layer.bases[0].size
+    step = 2 if taps == 1 and layer.stride == 2 else 1
+    fed = source[:, :, ::step, ::step]
+    pixels = fed.shape[2] * fed.shape[3]
+    coefficients = layer.coefficients.astype(np.int64)
+    # One row for each z of a pixel. Sums of 8-bit activations are far below 2^53, so doubles are exact.
+    rows = coefficients.transpose(0, 2, 1).reshape(outputs * bases, channels).astype(np.float64)
+    z_nonzero = [np.count_nonzero(rows @ image.reshape(channels, pixels).astype(np.float64)) for image in fed]
+    meetings = np.count_nonzero(coefficients, axis=(0, 2))
+    return {
+        "adds": np.count_nonzero(fed, axis=(2, 3)) @ meetings,
+        "z_nonzero": np.array(z_nonzero),
+        "taps": taps,
+        "dense_macs": outputs * channels * taps * target.height * target.width,
+        "chunks_fed": math.ceil(outputs / config.pes) * pixels * math.ceil(channels / config.chunk),
+        "outputs_written": outputs * target.height * target.width,
+    }
+
+
+def _window(layer, source, target, config, images):
+    """Pooling and averages, which use no PE: their time is that of the memory."""
+    chunks = math.ceil(source.channels / config.chunk)
+    averaged = isinstance(layer, GlobalAverage)
+    return {
+        "adds": np.zeros(images, np.int64),
+        "z_nonzero": np.zeros(images, np.int64),
+        "taps": 0,
+        "dense_macs": 0,
+        "chunks_fed": source.height * source.width * chunks,
+        "outputs_written": target.channels if averaged else target.height * target.width * chunks,
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compression:
+    """Size of a network before and after."""
+
+    #: 32 bits for every weight and every bias of the uncompressed layers.
+    dense_bits: int
+    #: What inference needs: masks, signs, bases, scales, biases and program, as the device is loaded with them.
+    image_bits: int
+    #: 2 bits a non-zero coefficient, 8 bits a tap, a multiplier and a bias an output channel: zeros, masks and
+    #: program cost nothing, as papers count.
+    zeros_free_bits: int
+
+    @property
+    def ratio(self):
+        """``dense_bits / image_bits``."""
+        return self.dense_bits / self.image_bits
+
+    @property
+    def zeros_free_ratio(self):
+        """``dense_bits / zeros_free_bits``; never to be compared with ``ratio``."""
+        return self.dense_bits / self.zeros_free_bits
+
+
+def compression(network, program):
+    """``Compression`` of a network and the program made of it."""
+    config = program.config
+    dense = zeros_free = 0
+    for layer in network.layers:
+        if isinstance(layer, Convolution):
+            outputs, channels, _ = layer.coefficients.shape
+            dense += _DENSE_BITS * outputs * (channels * layer.bases[0].size + 1)
+            zeros_free += _TERNARY_BITS * int(np.count_nonzero(layer.coefficients))
+            zeros_free += _TAP_BITS * layer.bases.size
+            zeros_free += outputs * (config.multiplier_bits + config.bias_bits)
+    return Compression(dense_bits=dense, image_bits=program.bits, zeros_free_bits=zeros_free)
