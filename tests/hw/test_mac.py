@@ -1,0 +1,199 @@
+"""Basis MAC against plain convolutions: layer after layer without a reset, and the cycles that they take."""
+
+import numpy as np
+import pytest
+
+from hw.mac import BasisMac
+
+from .bench import Bench
+from .layers import CONFIGURATIONS, bottom_right, geometry, plain_convolution, random_shape
+from .streams import TRAFFIC
+
+#: Cycles of ``busy`` around the positions of a layer: the end of the drain, and the pipeline that runs empty.
+OVERHEAD = 10
+
+
+def random_layer(rng, config, shape, passes):
+    """Geometry, z [passes, height, width, M], kernels [M, r, s]."""
+    z = rng.integers(-3000, 3000, (passes, shape["height"], shape["width"], config.bases))
+    z *= rng.random(z.shape) < rng.choice([0.2, 0.6, 1.0])
+    kernels = rng.integers(-128, 128, (config.bases, *shape["kernel"]))
+    return geometry(config, passes=passes, **shape), z, kernels
+
+
+def row_streams(rng, config, z):
+    """Payloads for each row, which has bases of its own; a zero z travels only where it closes a pixel."""
+    owner = rng.integers(0, config.rows, config.bases)
+    streams = [[] for _ in range(config.rows)]
+    for pixel in z.reshape(-1, config.bases):
+        for row, made in enumerate(streams):
+            bases = rng.permutation(np.flatnonzero(owner == row))
+            elements = [(int(pixel[basis]), int(basis)) for basis in bases] or [(0, 0)]
+            for index, (value, basis) in enumerate(elements):
+                end = int(index == len(elements) - 1)
+                if value or end:
+                    made.append({"z": value, "nonzero": int(value != 0), "basis": basis, "end": end})
+    return streams
+
+
+def without_trailing_zeros(stream):
+    """The same, with ``end`` on a pixel's last non-zero where there is one."""
+    kept = []
+    for element in stream:
+        if not element["nonzero"] and kept and not kept[-1]["end"]:
+            kept[-1] = kept[-1] | {"end": 1}
+        else:
+            kept.append(element)
+    return kept
+
+
+def run_layers(config, layers, seed, **traffic):
+    """Results of each layer as arrays, and the cycles for which each kept the MAC busy."""
+    dut = BasisMac(config)
+    bench = Bench(dut, seed=seed, **traffic)
+    sources = [bench.source(port) for port in dut.z]
+    sink = bench.sink(dut.o)
+    results, busy = [], []
+
+    async def script():
+        for layer, streams, kernels in layers:
+            bench.set(dut.layer, layer)
+            for basis, taps in enumerate(bottom_right(config, kernels)):
+                bench.set(dut.basis.payload, {"basis": basis, "taps": taps.ravel().tolist()})
+                await bench.pulse(dut.basis.valid)
+            for source, stream in zip(sources, streams, strict=True):
+                source.extend(stream)
+            await bench.pulse(dut.start)
+            busy.append(await bench.while_high(dut.busy))
+            assert all(source.empty for source in sources)
+        await bench.repeat(100)
+
+    bench.run(script)
+    for layer, _, _ in layers:
+        shape = layer["passes"], layer["output_height"], layer["output_width"]
+        given, sink.payloads = sink.payloads[: np.prod(shape)], sink.payloads[np.prod(shape) :]
+        results.append(np.array(given).reshape(shape))
+    assert sink.payloads == [], "more results than the layers have"
+    return results, busy
+
+
+def check_layers(config, shapes, seed, *, passes=2, **traffic):
+    print(f"seed {seed}: {shapes}")
+    rng = np.random.default_rng(seed)
+    layers = [random_layer(rng, config, shape, passes) for shape in shapes]
+    streams = [row_streams(rng, config, z) for _, z, _ in layers]
+    results, _ = run_layers(
+        config,
+        [(layer, rows, kernels) for (layer, _, kernels), rows in zip(layers, streams, strict=True)],
+        seed,
+        **traffic,
+    )
+    for shape, (layer, z, kernels), result in zip(shapes, layers, results, strict=True):
+        assert np.array_equal(result, plain_convolution(z, kernels, shape["padding"], shape["stride"]))
+        assert np.array_equal(result, BasisMac.model(z, bottom_right(config, kernels), layer))
+
+
+def _shape(height, width, kernel, padding, stride):
+    return {"height": height, "width": width, "kernel": kernel, "padding": padding, "stride": stride}
+
+
+#: Geometries that have a reason: height, width, kernel, padding (top, bottom, left, right), stride.
+SHAPES = {
+    "same": [_shape(5, 6, (3, 3), (1, 1, 1, 1), 1)],
+    "stride 2, padded before": [_shape(5, 5, (3, 3), (1, 1, 1, 1), 2)],
+    "stride 2, padded after": [_shape(6, 6, (3, 3), (0, 1, 0, 1), 2)],
+    "valid": [_shape(5, 6, (3, 3), (0, 0, 0, 0), 1)],
+    "1x1 kernel": [_shape(3, 5, (1, 1), (0, 0, 0, 0), 1)],
+    "1x1 map": [_shape(1, 1, (1, 1), (0, 0, 0, 0), 1)],
+    "1x1 map under 3x3": [_shape(1, 1, (3, 3), (1, 1, 1, 1), 1)],
+    "2x3 kernel": [_shape(4, 5, (2, 3), (1, 0, 0, 2), 1)],
+    "narrow": [_shape(6, 2, (3, 2), (1, 1, 0, 1), 2)],
+    "widest": [_shape(2, 16, (3, 3), (1, 1, 1, 1), 1)],
+    "wide, narrow, middling": [
+        _shape(3, 12, (3, 3), (2, 0, 0, 2), 1),
+        _shape(4, 3, (3, 3), (1, 1, 1, 1), 1),
+        _shape(1, 1, (1, 1), (0, 0, 0, 0), 1),
+        _shape(3, 7, (3, 3), (0, 1, 0, 1), 2),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_geometries(name):
+    check_layers(CONFIGURATIONS["tiny"], SHAPES[name], seed=111, **TRAFFIC["both"])
+
+
+@pytest.mark.parametrize("traffic", TRAFFIC)
+@pytest.mark.parametrize("name", ["tiny", "three rows", "one row", "1x1", "5x5"])
+def test_random_layers_without_reset(name, traffic):
+    seed = 112
+    config = CONFIGURATIONS[name]
+    rng = np.random.default_rng(seed)
+    shapes = [random_shape(rng, config) for _ in range(3)]
+    check_layers(config, shapes, seed, **TRAFFIC[traffic])
+
+
+def test_many_passes_of_one_pixel():
+    """Results of neighbouring passes lie closer together than the pipeline is long."""
+    check_layers(
+        CONFIGURATIONS["tiny"], [_shape(1, 1, (3, 3), (1, 1, 1, 1), 1)] * 2, 113, passes=9, **TRAFFIC["free"]
+    )
+
+
+def test_back_pressure_for_long():
+    """A sink that takes next to nothing: the output FIFO fills and the MAC holds."""
+    check_layers(
+        CONFIGURATIONS["tiny"], [_shape(4, 8, (1, 1), (0, 0, 0, 0), 1)], 114, idle=0.0, back_pressure=0.93
+    )
+
+
+@pytest.mark.parametrize("density", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("name", ["tiny", "three rows", "one row", "5x5"])
+def test_one_nonzero_z_a_cycle(name, density):
+    seed = 115
+    print(f"seed {seed}")
+    rng = np.random.default_rng(seed)
+    config = CONFIGURATIONS[name]
+    shape = _shape(5, 6, (3, 3), (1, 1, 1, 1), 1)
+    layer, z, kernels = random_layer(rng, config, shape, passes=3)
+    z = rng.integers(1, 100, z.shape) * (rng.random(z.shape) < density)
+    streams = [without_trailing_zeros(stream) for stream in row_streams(rng, config, z)]
+    _, (busy,) = run_layers(config, [(layer, streams, kernels)], seed)
+    positions = np.maximum(1, (z != 0).sum(-1)).sum()
+    assert busy == positions + layer["drain"] + OVERHEAD
+
+
+def test_narrow_maps_fill_their_line():
+    """Positions of a line beyond the map take a cycle each."""
+    seed = 116
+    rng = np.random.default_rng(seed)
+    config = CONFIGURATIONS["tiny"]
+    layer, z, kernels = random_layer(rng, config, _shape(5, 1, (3, 1), (1, 1, 0, 0), 1), passes=2)
+    streams = row_streams(rng, config, 0 * z)
+    _, (busy,) = run_layers(config, [(layer, streams, kernels)], seed)
+    assert busy == 2 * 5 * config.line_minimum + layer["drain"] + OVERHEAD
+
+
+def test_a_zero_that_closes_a_pixel_is_free_beside_another_row():
+    config = CONFIGURATIONS["tiny"]
+    pixels = 12
+    layer = geometry(config, passes=1, **_shape(3, 4, (3, 3), (1, 1, 1, 1), 1))
+    nonzero, last = {"z": 5, "nonzero": 1, "basis": 0, "end": 0}, {"z": 7, "nonzero": 1, "basis": 1, "end": 1}
+    zero = {"z": 0, "nonzero": 0, "basis": 0, "end": 1}
+    streams = [[nonzero, zero] * pixels, [last] * pixels]
+    kernels = np.ones((config.bases, 3, 3), np.int64)
+    _, (busy,) = run_layers(config, [(layer, streams, kernels)], seed=117)
+    assert busy == 2 * pixels + layer["drain"] + OVERHEAD
+
+
+@pytest.mark.parametrize("name", ["tiny", "1x1", "5x5"])
+def test_model(name):
+    seed = 118
+    print(f"seed {seed}")
+    rng = np.random.default_rng(seed)
+    config = CONFIGURATIONS[name]
+    for _ in range(40):
+        shape = random_shape(rng, config)
+        layer, z, kernels = random_layer(rng, config, shape, passes=int(rng.integers(1, 4)))
+        expected = plain_convolution(z, kernels, shape["padding"], shape["stride"])
+        assert np.array_equal(BasisMac.model(z, bottom_right(config, kernels), layer), expected), shape
