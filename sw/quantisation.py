@@ -271,18 +271,17 @@ def integer_network(network, name, shape):
     network(torch.zeros(1, *shape))
     layers = []
     for spec in network.specs:
-        unit = network.units[spec.name] if spec.name in network.units else None
         if isinstance(spec, MaxPool):
             layers.append(spec)
         elif isinstance(spec, AverageSpec):
-            multiplier, shift = unit.folded()
+            multiplier, shift = network.units[spec.name].folded()
             layers.append(
                 GlobalAverage(
                     name=spec.name, input=spec.input, multiplier=multiplier, shift=shift, low=0, high=255
                 )
             )
         else:
-            layers.append(_integer_convolution(spec, unit))
+            layers.append(_integer_convolution(spec, network.units[spec.name]))
     channels, height, width = shape
     return IntegerNetwork(
         name=name,
