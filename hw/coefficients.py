@@ -34,7 +34,7 @@ class CoefficientWalker(wiring.Component):
                     give memory[header + 1 + index], end = index == count - 1
             header += 1 + count
 
-    The address never waits for a word, so lists of any length come at one word a cycle; a header costs four cycles
+    The address never waits for a word, so lists of any length come at one word a cycle; a header costs three cycles
     between two passes.
 
     Members
