@@ -121,7 +121,8 @@ class _RingReader:
 
     def __init__(self, reader, pixels, depth, idle):
         self._reader, self._shape = reader, reader.entry.shape()
-        self._pixels = [[encode(self._shape, chunk) for chunk in pixel] for pixel in pixels]
+        self._chunks = [encode(self._shape, chunk) for pixel in pixels for chunk in pixel]
+        self._pixel_chunks = len(pixels[0])
         self._pixel, self._level = 0, 0
         self._depth, self._idle = depth, idle
         self.signals = [reader.advance]
@@ -132,20 +133,19 @@ class _RingReader:
         return self._pixel
 
     def drive(self, bench):
-        chunks, offset = len(self._pixels[0]), bench.get(self._reader.offset)
-        arrived = self._pixel * chunks + self._level
-        space = self._level < self._depth and arrived < len(self._pixels) * chunks
+        offset, first = bench.get(self._reader.offset), self._pixel * self._pixel_chunks
+        space = self._level < self._depth and first + self._level < len(self._chunks)
         present = offset < self._level
         noise = bench.rng.getrandbits(self._shape.size)
         bench.set(self._reader.present, present)
-        bench.set(Value.cast(self._reader.entry), self._pixels[self._pixel][offset] if present else noise)
+        bench.set(Value.cast(self._reader.entry), self._chunks[first + offset] if present else noise)
         self._level += space and bench.rng.random() >= self._idle
 
     def observe(self, cycle, advance):
         if advance:
-            assert self._pixel < len(self._pixels), f"cycle {cycle}: released more pixels than there are"
             self._pixel += 1
-            self._level -= len(self._pixels[0])
+            self._level -= self._pixel_chunks
+            assert self._pixel * self._pixel_chunks <= len(self._chunks), f"cycle {cycle}: released too much"
 
 
 class Bench:
