@@ -94,7 +94,7 @@ def demo(folder, images, seed, preset):
     _require("compress", ["torch", "mlxtend"])
     from fpga.demo import run
 
-    report = run(config, folder, images=images, seed=seed)
+    report = run(config, folder, images=images, seed=seed, console=_console())
     if report["mismatches"] or not report["images"]:
         raise Failure(
             f"expected equal tensors on {images} images, got {report['mismatches']} mismatches "

@@ -114,14 +114,12 @@ def show(console, report, folder):
     for name, (title, _) in _RESOURCES.items():
         used, available = (report["resources"][name][key] for key in ("used", "available"))
         table.add_row(title, f"{used:,}", f"{available:,}", f"{used / available:.1%}")
-    for net, clock in report["clocks"].items():
-        table.add_row(
-            f"clock {net}",
-            f"{clock['required_mhz']:g} MHz",
-            f"{clock['achieved_mhz']:g} MHz",
-            "needed, reached",
-        )
     console.print(table)
+    for net, clock in report["clocks"].items():
+        console.print(
+            f"clock {net}: {clock['achieved_mhz']:g} MHz reached, {clock['required_mhz']:g} MHz needed",
+            highlight=False,
+        )
     for clock, steps in report["critical_path"].items():
         total = sum(step["ns"] for step in steps)
         console.print(
