@@ -222,6 +222,10 @@ class Bench:
         while not condition():
             await self.cycle()
 
+    async def take(self, sink, count):
+        """Cycles until ``sink`` has ``count`` payloads in all."""
+        await self.until(lambda: len(sink.payloads) >= count)
+
     async def while_high(self, signal):
         """Cycles until ``signal`` is low; gives how many it was high."""
         cycles = 0

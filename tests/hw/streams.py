@@ -4,7 +4,7 @@ import random
 from dataclasses import dataclass, field
 
 import numpy as np
-from amaranth.hdl import Const, Value
+from amaranth.hdl import Const, Shape, Value
 from amaranth.lib import data
 from amaranth.sim import Simulator
 
@@ -47,7 +47,7 @@ def decode(shape, raw):
         }
     if isinstance(shape, data.ArrayLayout):
         return [decode(member.shape, raw >> member.offset & ((1 << member.width) - 1)) for _, member in shape]
-    return Const(raw, shape).value
+    return Const(raw, Shape.cast(shape)).value
 
 
 def bits(array):

@@ -28,10 +28,9 @@ def walk(layers, seed, **traffic):
     bench = Bench(dut, seed=seed, **traffic)
     writer = bench.source(dut.write)
     sink = bench.sink(dut.o)
-    wanted = 0
 
     async def script():
-        nonlocal wanted
+        wanted = 0
         for fields, lists in layers:
             writer.extend(coefficient_writes(CONFIG, lists, fields["coefficient_base"]))
         await bench.until(lambda: writer.empty)
@@ -39,7 +38,7 @@ def walk(layers, seed, **traffic):
             bench.set(dut.layer, fields)
             await bench.pulse(dut.start)
             wanted += len(plain_walk(CONFIG, lists, fields["height"] * fields["width"]))
-            await bench.until(lambda: len(sink.payloads) >= wanted)
+            await bench.take(sink, wanted)
         await bench.repeat(30)
 
     bench.run(script)

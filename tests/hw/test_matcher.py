@@ -31,7 +31,7 @@ def match(seed, **traffic):
     sink = bench.sink(dut.o)
 
     async def script():
-        await bench.until(lambda: len(sink.payloads) >= len(walked))
+        await bench.take(sink, len(walked))
         await bench.repeat(20)
 
     bench.run(script)

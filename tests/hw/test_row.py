@@ -72,7 +72,7 @@ def test_elements(name, traffic, signed):
     rng = np.random.default_rng(seed)
     config = CONFIGURATIONS[name]
     layer = random_layer(rng, config, 17, passes=3, height=3, width=2, chunks=3, signed=signed)
-    fields, dense, map_, lists = layer
+    _, dense, map_, lists = layer
     sink = run_row(config, layer, seed, **TRAFFIC[traffic])
     assert sink.payloads == elements(plain_z(config, dense, lists, signed))
     assert sink.payloads == payloads(z_layout(config), Row.model(config, map_, lists, signed))
