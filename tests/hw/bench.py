@@ -2,7 +2,7 @@
 
 import random
 
-from amaranth.hdl import Value
+from amaranth.hdl import ClockDomain, Module, Value
 from amaranth.sim import Simulator
 
 from .streams import decode, encode
@@ -246,7 +246,11 @@ class Bench:
             self._context = context
             await script()
 
-        simulator = Simulator(self._dut)
+        # A component of nothing but wires has no clock of its own.
+        top = Module()
+        top.domains.sync = ClockDomain()
+        top.submodules.dut = self._dut
+        simulator = Simulator(top)
         simulator.add_clock(1e-6)
         simulator.add_testbench(testbench)
         simulator.run()

@@ -35,7 +35,8 @@ def encode(shape, value):
     """The bits of a payload given as plain integers, lists and dictionaries."""
     if isinstance(shape, data.Layout):
         return shape.const(value).as_bits()
-    return Const(value, shape).value & ((1 << len(Const(0, shape))) - 1)
+    shape = Shape.cast(shape)
+    return Const(value, shape).value & ((1 << shape.width) - 1)
 
 
 def decode(shape, raw):

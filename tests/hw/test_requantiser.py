@@ -1,0 +1,245 @@
+"""Requantiser against the formula in integers without a limit, and everything that lies in memory afterwards."""
+
+import numpy as np
+import pytest
+
+from hw.config import Config
+from hw.requantiser import Requantiser
+
+from .bench import Bench
+from .layers import layer_fields
+from .streams import TRAFFIC
+
+TINY = Config.preset("tiny")
+CONFIGURATIONS = {"tiny": TINY, "one PE": TINY.replace(pes=1), "five PEs": TINY.replace(pes=5, chunk=8)}
+#: Activations outside of a layer's output keep this value, which no layer writes by chance everywhere.
+GUARD = 0x5A
+
+
+def extremes(rng, bits, shape):
+    """Signed integers of all sizes, some of them at the ends of their range."""
+    largest = (1 << (bits - 1)) - 1
+    values = rng.integers(-largest - 1, largest + 1, shape) >> rng.integers(0, bits, shape)
+    ends = rng.choice([-largest - 1, -largest, -1, 0, 1, largest], shape)
+    return np.where(rng.random(shape) < 0.3, ends, values)
+
+
+def requantise(accumulator, scale, shift, low, high, residual):
+    """One result, in integers without a limit; ``residual`` is already multiplied."""
+    total = accumulator * scale["multiplier"] + scale["bias"] + residual
+    return min(max((2 * total + 2**shift) // 2 ** (shift + 1), low), high)
+
+
+class _Layer:
+    """A random layer: fields, entries, results in the order of the units, and the memory that it leaves."""
+
+    def __init__(
+        self,
+        rng,
+        config,
+        memory,
+        *,
+        averaging=False,
+        residual=0,
+        residual_signed=0,
+        shift=None,
+        disabled=0.3,
+        passes=None,
+        exact=False,
+    ):
+        units = config.chunk if averaging else config.pes
+        passes = passes or int(rng.integers(1, 4))
+        height, width = (1, 1) if averaging else (int(size) for size in rng.integers(1, 4, 2))
+        chunks = -(-units * passes // config.chunk)
+        low, high = [(-128, 127), (0, 255), (-7, 40), (3, 3)][rng.integers(3 if exact else 4)]
+        banks = rng.permutation(3).tolist()
+        self.fields = layer_fields(
+            operation=2 if averaging else 0,
+            passes=passes,
+            units=units,
+            output_height=height,
+            output_width=width,
+            output_chunks=chunks,
+            output_bank=banks[0],
+            output_base=int(rng.integers(100)),
+            scale_base=int(rng.integers(config.scale_words - passes * units + 1)),
+            shift=shift or int(rng.integers(1, 32)),
+            low=low,
+            high=high,
+            residual=residual,
+            residual_bank=banks[1],
+            residual_base=int(rng.integers(100)),
+            residual_signed=residual_signed,
+            residual_multiplier=int(rng.choice([1, 77, 0x7FFF])),
+        )
+        shape = passes, height, width, units
+        self.results = extremes(rng, config.accumulator_bits, shape)
+        multipliers = extremes(rng, config.multiplier_bits, (passes, units))
+        biases = extremes(rng, config.bias_bits, (passes, units))
+        if exact:
+            # Totals around the steps and the bounds of the output.
+            self.results = rng.integers(-600, 600, shape) << (self.fields["shift"] - 1) % 14
+            multipliers = rng.choice([-1, 1], (passes, units))
+            biases = rng.integers(-2, 3, (passes, units))
+        channels = rng.permutation(chunks * config.chunk)[: passes * units].reshape(passes, units)
+        enabled = rng.random((passes, units)) >= disabled
+        self.scales = [
+            {
+                "multiplier": int(multipliers[place]),
+                "bias": int(biases[place]),
+                "channel": int(channels[place]),
+                "enable": int(enabled[place]),
+            }
+            for place in np.ndindex(passes, units)
+        ]
+        self.enabled = int(enabled.sum()) * height * width
+        self._apply(config, memory)
+
+    def _apply(self, config, memory):
+        """Requantise every result into ``memory``."""
+        fields = self.fields
+        for place in np.ndindex(self.results.shape):
+            index, row, column, unit = place
+            scale = self.scales[index * fields["units"] + unit]
+            if not scale["enable"]:
+                continue
+            chunk, lane = divmod(scale["channel"], config.chunk)
+            offset = (row * fields["output_width"] + column) * fields["output_chunks"] + chunk
+            residual = 0
+            if fields["residual"]:
+                byte = int(memory[fields["residual_bank"], fields["residual_base"] + offset, lane])
+                if fields["residual_signed"] and byte >= 128:
+                    byte -= 256
+                residual = byte * fields["residual_multiplier"]
+            value = requantise(
+                int(self.results[place]), scale, fields["shift"], fields["low"], fields["high"], residual
+            )
+            memory[fields["output_bank"], fields["output_base"] + offset, lane] = value % 256
+
+
+def run_layers(config, make_layers, seed, **traffic):
+    """Run layers made by ``make_layers(rng, memory)``; checks the memory, gives the sink of writes."""
+    print(f"seed {seed}")
+    rng = np.random.default_rng(seed)
+    memory = rng.integers(0, 256, (3, config.activation_words, config.chunk))
+    memory[:, ::7] = GUARD
+    written = memory.copy()
+    layers = make_layers(rng, memory)
+
+    dut = Requantiser(config)
+    bench = Bench(dut, seed=seed, **traffic)
+    writer = bench.source(dut.scale)
+    sources, sums = [bench.source(port) for port in dut.results], bench.source(dut.sums)
+    sink = bench.sink(dut.write, always_ready=True)
+    bench.memory(
+        dut.residual_request,
+        dut.residual_response,
+        lambda request: written[request["bank"], request["address"]].tolist(),
+    )
+
+    async def script():
+        done = 0
+        for layer in layers:
+            base = layer.fields["scale_base"]
+            writer.extend(
+                {"address": base + index, "data": scale} for index, scale in enumerate(layer.scales)
+            )
+            await bench.until(lambda: writer.empty)
+            bench.set(dut.layer, layer.fields)
+            if layer.fields["operation"]:
+                sums.extend(layer.results.ravel().tolist())
+            else:
+                for unit, source in enumerate(sources):
+                    source.extend(layer.results[..., unit].ravel().tolist())
+            await bench.pulse(dut.start)
+            await bench.while_high(dut.busy)
+            assert len(sink.payloads) == done + layer.enabled
+            for write in sink.payloads[done:]:
+                lane = write["lanes"].bit_length() - 1
+                assert write["lanes"] == 1 << lane
+                written[write["bank"], write["address"], lane] = write["values"][lane]
+            done = len(sink.payloads)
+            assert all(source.empty for source in [*sources, sums])
+        await bench.repeat(20)
+
+    bench.run(script)
+    assert len(sink.payloads) == sum(layer.enabled for layer in layers)
+    assert np.array_equal(written, memory)
+    return sink
+
+
+@pytest.mark.parametrize("traffic", TRAFFIC)
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_layers_one_after_the_other(name, traffic):
+    config = CONFIGURATIONS[name]
+
+    def layers(rng, memory):
+        kinds = [
+            {},
+            {"residual": 1},
+            {"averaging": True},
+            {"residual": 1, "residual_signed": 1},
+            {"residual": 1, "disabled": 1.0},
+            {"averaging": True, "disabled": 0.0},
+            {"disabled": 0.0},
+        ]
+        return [_Layer(rng, config, memory, **kind) for kind in kinds]
+
+    run_layers(config, layers, 211, **TRAFFIC[traffic])
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_every_shift(exact):
+    """Totals anywhere, and totals that lie on the steps between two outputs."""
+
+    def layers(rng, memory):
+        return [
+            _Layer(
+                rng,
+                TINY,
+                memory,
+                shift=shift,
+                residual=shift % 2,
+                residual_signed=shift % 4 // 2,
+                exact=exact,
+            )
+            for shift in range(1, 32)
+        ]
+
+    run_layers(TINY, layers, 212)
+
+
+@pytest.mark.parametrize("residual", [0, 1])
+def test_one_activation_a_cycle(residual):
+    def layers(rng, memory):
+        return [_Layer(rng, TINY, memory, residual=residual, disabled=0.0, passes=4)]
+
+    sink = run_layers(TINY, layers, 213)
+    # Two results come from each PE in turn, so PEs that offer one a cycle are never waited for.
+    assert np.diff(sink.emitted).tolist() == [1] * (len(sink.emitted) - 1)
+
+
+def test_model():
+    seed = 214
+    print(f"seed {seed}")
+    rng = np.random.default_rng(seed)
+    for shift in range(1, 32):
+        accumulators = extremes(rng, TINY.accumulator_bits, 40)
+        multipliers, biases = extremes(rng, TINY.multiplier_bits, 40), extremes(rng, TINY.bias_bits, 40)
+        residuals, residual_multiplier = rng.integers(-128, 256, 40), int(rng.integers(1 << 15))
+        made = Requantiser.model(
+            accumulators, multipliers, biases, shift, -100, 90, residuals, residual_multiplier
+        )
+        assert made.tolist() == [
+            requantise(
+                accumulator,
+                {"multiplier": multiplier, "bias": bias},
+                shift,
+                -100,
+                90,
+                residual * residual_multiplier,
+            )
+            for accumulator, multiplier, bias, residual in zip(
+                accumulators.tolist(), multipliers.tolist(), biases.tolist(), residuals.tolist(), strict=True
+            )
+        ]

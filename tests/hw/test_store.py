@@ -1,0 +1,64 @@
+"""Store: every word arrives at its own memory after one cycle, and at no other."""
+
+import numpy as np
+import pytest
+
+from hw.config import Config
+from hw.loader import write_layout
+from hw.protocol import Target
+from hw.store import Store
+
+from .bench import Bench
+from .layers import CONFIGURATIONS
+from .streams import decode
+
+WORDS = 200
+
+
+@pytest.mark.parametrize(
+    "config", [CONFIGURATIONS["three rows"], Config.preset("small")], ids=["tiny", "small"]
+)
+def test_words_by_target(config):
+    seed = 231
+    print(f"seed {seed}")
+    rng = np.random.default_rng(seed)
+    dut = Store(config)
+    bench = Bench(dut, seed=seed, idle=0.3)
+    rows = config.pes * config.rows
+    ports = {
+        (Target.PROGRAM, 0): dut.program,
+        (Target.BASIS, 0): dut.basis,
+        (Target.SCALE, 0): dut.scale,
+        **{(Target.COEFFICIENT, row): dut.coefficients[row] for row in range(rows)},
+        **{(Target.ACTIVATION, bank): dut.activations for bank in range(3)},
+    }
+    destinations = list(ports)
+    width = write_layout(config)["data"].width
+    words = []
+    for _ in range(WORDS):
+        target, index = destinations[rng.integers(len(destinations))]
+        address = int(rng.integers(min(config.basis_words, config.activation_words)))
+        value = int.from_bytes(rng.bytes(width // 8 + 1), "little") % (1 << width)
+        words.append({"target": target, "index": index, "address": address, "data": value})
+    source = bench.source(dut.i, words)
+    sinks = {id(port): bench.sink(port, always_ready=True) for port in ports.values()}
+
+    async def script():
+        await bench.until(lambda: source.empty)
+        await bench.repeat(10)
+
+    bench.run(script)
+    arrived = {key: [] for key in sinks}
+    for word, cycle in zip(words, source.accepted, strict=True):
+        target, index = word["target"], word["index"]
+        port = ports[target, index]
+        shape = port.payload.shape()
+        member = shape["values" if target is Target.ACTIVATION else "data"]
+        value = decode(member.shape, word["data"] & ((1 << member.width) - 1))
+        payload = {"address": word["address"], "data": value}
+        if target is Target.ACTIVATION:
+            full = (1 << config.chunk) - 1
+            payload = {"bank": index, "address": word["address"], "lanes": full, "values": value}
+        arrived[id(port)].append((cycle + 1, payload))
+    for key, sink in sinks.items():
+        assert list(zip(sink.emitted, sink.payloads, strict=True)) == arrived[key]
