@@ -52,6 +52,8 @@ MAXIMUM_PAYLOAD = 65535
 
 
 class Opcode(enum.Enum, shape=8):
+    """What a request asks for."""
+
     STATUS = 0
     CLEAR = 1
     LOAD = 2
@@ -61,6 +63,8 @@ class Opcode(enum.Enum, shape=8):
 
 
 class Status(enum.Enum, shape=8):
+    """How a request ended."""
+
     OK = 0
     #: The checksum does not match the frame.
     BAD_CHECKSUM = 1
@@ -79,6 +83,8 @@ class Status(enum.Enum, shape=8):
 
 
 class Target(enum.Enum, shape=8):
+    """The memory that a ``LOAD`` writes to."""
+
     PROGRAM = 0
     BASIS = 1
     SCALE = 2

@@ -14,6 +14,7 @@ __all__ = ["main"]
 
 
 def main(step, job_file):
+    """Do ``step``, a method of cocotb's runner, with the arguments in ``job_file``."""
     job = json.loads(Path(job_file).read_text())
     getattr(get_runner("verilator"), step)(**job)
 

@@ -216,10 +216,12 @@ def activation_frames(placement, tensor, config, payload=MAXIMUM_PAYLOAD):
 
 
 def status_frame():
+    """Request for version, configuration and flags."""
     return encode_request(Opcode.STATUS)
 
 
 def clear_frame():
+    """Request that clears the mark of damage."""
     return encode_request(Opcode.CLEAR)
 
 

@@ -66,6 +66,7 @@ def scale_bytes(config):
 
 
 def encode_scale(scale, config):
+    """One entry, a ``Scale``, padded to whole bytes."""
     return scale_layout(config).const(scale._asdict()).as_bits().to_bytes(scale_bytes(config), "little")
 
 

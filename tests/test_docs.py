@@ -1,9 +1,11 @@
 """Every command that the documentation shows is one that works."""
 
+import inspect
 import re
 import shlex
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import click
 import pytest
@@ -12,6 +14,7 @@ from click.testing import CliRunner
 from fpga.boards import find_board
 from fpga.cli import main
 from hw.config import Config
+from sim import network
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("**/*.md"))]
@@ -88,6 +91,33 @@ def _check_install(words):
             assert set(names.split(",")) <= set(extras), word
     if "-c" in words:
         assert (ROOT / words[words.index("-c") + 1]).exists()
+
+
+def examples(text):
+    """The ``python`` blocks of a page."""
+    return re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_examples_run(page, tmp_path, monkeypatch):
+    """With little training, and with the arguments of the simulation checked instead of minutes spent on it."""
+    pipeline = pytest.importorskip("sw.pipeline")
+    compress, simulate = pipeline.compress_mnist, network.simulate
+
+    def compress_quickly(*arguments, **options):
+        inspect.signature(compress).bind(*arguments, **options)
+        return compress(effort=pipeline.QUICK)
+
+    def accept(*arguments, **options):
+        inspect.signature(simulate).bind(*arguments, **options)
+        return SimpleNamespace(mismatches=(), passed=True)
+
+    monkeypatch.setattr(pipeline, "compress_mnist", compress_quickly)
+    monkeypatch.setattr(network, "simulate", accept)
+    monkeypatch.chdir(tmp_path)
+    for example in examples(page.read_text()):
+        exec(compile(example, str(page), "exec"), {})
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
