@@ -39,6 +39,7 @@ async def collect(dut, sinks, expected):
 
 
 def make_sources(dut, rows):
+    """Sources of the coefficients of each row, and of the bases."""
     dut.start.value = 0
     return [StreamSource(dut, f"coefficients__{row}") for row in range(rows)], StreamSource(dut, "basis")
 
