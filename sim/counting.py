@@ -138,12 +138,18 @@ def _window(layer, source, target, config, images):
     """Pooling and averages, which use no PE: their time is that of the memory."""
     chunks = math.ceil(source.channels / config.chunk)
     averaged = isinstance(layer, GlobalAverage)
+    window, stride = (1, 1) if averaged else (layer.window, layer.stride)
+    # Windows may leave out pixels between them and at the ends.
+    pixels = math.prod(
+        len({start + at for start in range(0, length - window + 1, stride) for at in range(window)})
+        for length in (source.height, source.width)
+    )
     return {
         "adds": np.zeros(images, np.int64),
         "z_nonzero": np.zeros(images, np.int64),
         "taps": 0,
         "dense_macs": 0,
-        "chunks_fed": source.height * source.width * chunks,
+        "chunks_fed": pixels * chunks,
         "outputs_written": target.channels if averaged else target.height * target.width * chunks,
     }
 

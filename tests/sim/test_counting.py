@@ -94,6 +94,17 @@ def test_by_loops(kernel, stride):
     assert counted.bound_cycles == max(adds / 8, z_nonzero / 2, 6 * pixels, counted.outputs_written)
 
 
+@pytest.mark.parametrize(
+    ("window", "stride", "chunks"), [(2, 2, 4 * 4), (1, 2, 3 * 3), (3, 1, 5 * 5), (1, 3, 2 * 2)]
+)
+def test_pooling_needs_what_its_windows_cover(window, stride, chunks):
+    info = TensorInfo(channels=5, height=5, width=5, signed=False)
+    pool = MaxPool(name="pool", input="input", window=window, stride=stride)
+    network = IntegerNetwork(name="pool", input=info, input_scale=1.0, layers=(pool,))
+    (counted,) = count(network, reference.run(network, np.zeros((1, 5, 5, 5), int)), CONFIG)
+    assert counted.chunks_fed == 2 * chunks
+
+
 def test_compression_by_hand():
     network, _ = by_hand()
     program = compile_network(network, CONFIG)
