@@ -1,6 +1,5 @@
 """From images to an integer network in named steps: train, decompose, retrain, calibrate, refine, fold."""
 
-import copy
 import time
 from dataclasses import dataclass
 
@@ -10,7 +9,7 @@ from .mnist import Dataset, load_mnist
 from .model import DIGITS, ConvolutionSpec, float_network
 from .network import IntegerNetwork
 from .quantisation import calibrate, integer_network, quantised_network
-from .ternary import ternary_network
+from .ternary import magnitude, ternary_network
 from .training import accuracy, fit, repeatable
 
 __all__ = ["FULL", "QUICK", "STEPS", "CompressedMnist", "Effort", "compress_mnist"]
@@ -35,7 +34,7 @@ class Effort:
 
 
 #: What the demo uses.
-FULL = Effort(train=20, retrain=20, refine=4)
+FULL = Effort(train=20, retrain=30, refine=3)
 #: A few seconds: every step runs, accuracy is poor.
 QUICK = Effort(train=1, retrain=1, refine=1, images=640)
 
@@ -75,7 +74,7 @@ class _Clock:
         self.run(step, fit, *arguments, **options, progress=lambda fraction: self.progress(step, fraction))
 
 
-def compress_mnist(*, seed=0, effort=FULL, progress=None):
+def compress_mnist(*, seed=0, effort=FULL, sparsity=3e-5, progress=None):
     """Train a small network on MNIST digits and compress it to integers.
 
     The same seed and effort give the same integers on one machine.
@@ -86,6 +85,8 @@ def compress_mnist(*, seed=0, effort=FULL, progress=None):
         Of weights, batches and augmentation. The split into training and test images does not depend on it.
     effort : Effort
         ``FULL`` or ``QUICK``, or one's own.
+    sparsity : float
+        Weight of the penalty on coefficients while retraining: more zeros for less accuracy.
     progress : callable or None
         ``progress(step, fraction)``, ``step`` from ``STEPS``.
 
@@ -107,18 +108,18 @@ def compress_mnist(*, seed=0, effort=FULL, progress=None):
     with repeatable(seed):
         dense = float_network(DIGITS)
         clock.fit("train", dense, images, labels, epochs=effort.train, rate=_TRAIN_RATE)
-        ternary = clock.run("decompose", ternary_network, copy.deepcopy(dense))
-        clock.fit(
-            "retrain", ternary, images, labels, epochs=effort.retrain, rate=_RETRAIN_RATE, teacher=dense
-        )
+        accuracy_float = accuracy(dense, *test)
+        ternary = clock.run("decompose", ternary_network, dense)
+        retraining = {"penalty": lambda network: sparsity * magnitude(network)}
+        clock.fit("retrain", ternary, images, labels, epochs=effort.retrain, rate=_RETRAIN_RATE, **retraining)
         some = images[:: max(1, len(images) // _CALIBRATION_IMAGES)]
         scales = clock.run("calibrate", calibrate, ternary, some)
         twin = quantised_network(ternary, scales)
-        clock.fit("refine", twin, images, labels, epochs=effort.refine, rate=_REFINE_RATE, teacher=dense)
+        clock.fit("refine", twin, images, labels, epochs=effort.refine, rate=_REFINE_RATE, **retraining)
         network = clock.run("fold", integer_network, twin, "digits", tuple(images.shape[1:]))
         return CompressedMnist(
             network=network,
-            accuracy_float=accuracy(dense, *test),
+            accuracy_float=accuracy_float,
             accuracy_compressed=accuracy(twin, *test),
             dataset=dataset,
             dense_parameters={

@@ -9,6 +9,8 @@ from torch.nn import functional
 __all__ = ["accuracy", "augment", "fit", "repeatable"]
 
 _BATCH = 64
+_SMOOTHING = 0.05
+_DECAY = 1e-4
 
 
 @contextlib.contextmanager
@@ -53,7 +55,7 @@ def augment(images, *, degrees=12.0, zoom=0.1, shear=0.1, shift=2.0):
     return torch.round(moved * 255) / 255
 
 
-def fit(network, images, labels, *, epochs, rate, teacher=None, decay=1e-4, penalty=None, progress=None):
+def fit(network, images, labels, *, epochs, rate, penalty=None, progress=None):
     """Train ``network`` in place with AdamW, a short warm-up and a cosine to zero.
 
     Parameters
@@ -62,29 +64,19 @@ def fit(network, images, labels, *, epochs, rate, teacher=None, decay=1e-4, pena
         float [n, C, H, W] of 0..1 in 1/255 steps; int64 [n].
     rate : float
         Highest learning rate.
-    teacher : Network or None
-        Network whose logits are matched besides the labels.
     penalty : callable or None
         Added to the loss: a function of the network.
     progress : callable or None
         Called with the fraction done after each epoch.
     """
     steps = epochs * (len(images) // _BATCH)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=decay)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=_DECAY)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _schedule(step, steps))
     network.train()
     for epoch in range(epochs):
         for batch in torch.randperm(len(images)).split(_BATCH)[: len(images) // _BATCH]:
-            inputs = augment(images[batch])
-            logits = network(inputs)
-            loss = functional.cross_entropy(logits, labels[batch], label_smoothing=0.05)
-            if teacher is not None:
-                with torch.no_grad():
-                    target = functional.log_softmax(teacher(inputs), 1)
-                guided = functional.kl_div(
-                    functional.log_softmax(logits, 1), target, log_target=True, reduction="batchmean"
-                )
-                loss = 0.3 * loss + guided
+            logits = network(augment(images[batch]))
+            loss = functional.cross_entropy(logits, labels[batch], label_smoothing=_SMOOTHING)
             if penalty is not None:
                 loss = loss + penalty(network)
             optimiser.zero_grad()

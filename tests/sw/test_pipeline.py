@@ -67,3 +67,16 @@ def test_same_seed_gives_the_same_integers(compressed):
 def test_settings_of_torch_come_back(compressed):
     assert torch.utils.deterministic.fill_uninitialized_memory
     assert not torch.are_deterministic_algorithms_enabled()
+
+
+@pytest.mark.slow
+def test_full_effort_keeps_the_accuracy():
+    result = compress_mnist()
+    data = result.dataset
+    integer = accuracy(result.network, data.test_images, data.test_labels)
+    print(f"float {result.accuracy_float}, compressed {result.accuracy_compressed}, integer {integer}")
+    assert result.accuracy_float > 0.975
+    assert integer >= result.accuracy_float - 0.01
+    for layer in convolutions(result.network):
+        if layer.bases.shape[1:] == (3, 3):
+            assert (layer.coefficients == 0).mean() >= 0.7, layer.name
