@@ -38,8 +38,9 @@ class BasisMac(wiring.Component):
           t+5                                                           result
           t+6                                                                       stored
 
-    One non-zero ``z`` a cycle; a position takes at least one cycle and a zero ``z`` none. Positions of a line beyond the
-    width of the map, and those after the last pixel until the last result is out, pass by themselves.
+    One non-zero ``z`` a cycle; a position takes at least one cycle. A zero ``z``, which only closes a pixel, is taken
+    beside a non-zero one of another row; it takes a cycle where no other row has one left. Positions of a line beyond
+    the width of the map, and those after the last pixel until the last result is out, pass by themselves.
     At the end of a layer all chains and lines hold zero again.
 
     Parameters
