@@ -109,6 +109,10 @@ SHAPES = {
     "2x3 kernel": [_shape(4, 5, (2, 3), (1, 0, 0, 2), 1)],
     "narrow": [_shape(6, 2, (3, 2), (1, 1, 0, 1), 2)],
     "widest": [_shape(2, 16, (3, 3), (1, 1, 1, 1), 1)],
+    "off the first place, then narrow": [
+        *[_shape(3, 8, (3, 3), (0, 0, 0, 0), 1)] * 3,
+        _shape(4, 3, (3, 3), (1, 1, 1, 1), 1),
+    ],
     "wide, narrow, middling": [
         _shape(3, 12, (3, 3), (2, 0, 0, 2), 1),
         _shape(4, 3, (3, 3), (1, 1, 1, 1), 1),
@@ -174,16 +178,19 @@ def test_narrow_maps_fill_their_line():
     assert busy == 2 * 5 * config.line_minimum + layer["drain"] + OVERHEAD
 
 
-def test_a_zero_that_closes_a_pixel_is_free_beside_another_row():
-    config = CONFIGURATIONS["tiny"]
+@pytest.mark.parametrize(("name", "cycles"), [("tiny", 2), ("one row", 3)])
+def test_a_zero_that_closes_a_pixel_is_free_beside_another_row(name, cycles):
+    config = CONFIGURATIONS[name]
     pixels = 12
     layer = geometry(config, passes=1, **_shape(3, 4, (3, 3), (1, 1, 1, 1), 1))
     nonzero, last = {"z": 5, "nonzero": 1, "basis": 0, "end": 0}, {"z": 7, "nonzero": 1, "basis": 1, "end": 1}
     zero = {"z": 0, "nonzero": 0, "basis": 0, "end": 1}
     streams = [[nonzero, zero] * pixels, [last] * pixels]
+    if config.rows == 1:
+        streams = [[nonzero, nonzero, zero] * pixels]
     kernels = np.ones((config.bases, 3, 3), np.int64)
     _, (busy,) = run_layers(config, [(layer, streams, kernels)], seed=117)
-    assert busy == 2 * pixels + layer["drain"] + OVERHEAD
+    assert busy == cycles * pixels + layer["drain"] + OVERHEAD
 
 
 @pytest.mark.parametrize("name", ["tiny", "1x1", "5x5"])

@@ -117,6 +117,7 @@ def test_programs(traffic):
             while len(finished.payloads) == runs:
                 await units.cycle()
 
+            assert Owner(bench.get(Value.cast(dut.owner))) == Owner.HOST
             assert units.layers[started:] == layers
             operations = [Operation(layer["operation"]) for layer in layers]
             assert units.starts[started:] == [STARTS[operation] for operation in operations]
