@@ -25,7 +25,7 @@ _CALIBRATION_IMAGES = 1000
 
 @dataclass(frozen=True, kw_only=True)
 class Effort:
-    """Epochs of each training step, and how many training images they use."""
+    """Epochs of each training step, and about how many training images they use."""
 
     train: int
     retrain: int

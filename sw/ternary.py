@@ -33,10 +33,15 @@ def project(numbers, kept=None):
     """
     kept = torch.ones_like(numbers, dtype=torch.bool) if kept is None else kept
     magnitude = numbers.abs() * kept
-    threshold = THRESHOLD * magnitude.sum() / kept.sum().clamp(min=1)
+    threshold = cut(numbers, kept)
     chosen = magnitude > threshold
     scale = magnitude[chosen].mean() if chosen.any() else torch.ones_like(threshold)
     return numbers.sign() * chosen, scale
+
+
+def cut(numbers, kept):
+    """Magnitude that numbers must exceed not to become zero; 0 where none are kept."""
+    return THRESHOLD * (numbers.abs() * kept).sum() / kept.sum().clamp(min=1)
 
 
 def straight_through(exact, latent):
@@ -50,7 +55,7 @@ class TernaryConvolution(FloatConvolution):
     Coefficients are trained as real numbers in units of their basis' scale and cut at a fixed
     threshold; bases carry the scales. Coefficients and bases are trained together: a step of training
     changes few signs, so they need not be told apart as in PENNI, whose alternation did no better on the
-    digits (97.2 % against 97.5 % after 15 epochs).
+    digits (97.6 % and 97.2 % on two sets of images, against 97.5 % on both, after 15 epochs).
 
     Parameters
     ----------
@@ -70,11 +75,9 @@ class TernaryConvolution(FloatConvolution):
             coefficients, bases = decompose(weight, spec.bases)
             kept = kept_bases(coefficients, spec.kept)
         mask = kept[:, None, :].expand_as(coefficients)
-        pairs = [project(coefficients[:, :, m], mask[:, :, m]) for m in range(spec.bases)]
-        scales = torch.stack([scale for _, scale in pairs])
-        cuts = torch.stack(
-            [THRESHOLD * coefficients[:, :, m][mask[:, :, m]].abs().mean() for m in range(spec.bases)]
-        )
+        planes = [(coefficients[:, :, m], mask[:, :, m]) for m in range(spec.bases)]
+        scales = torch.stack([project(*plane)[1] for plane in planes])
+        cuts = torch.stack([cut(*plane) for plane in planes])
         self.register_buffer("kept", mask.clone())
         self.register_buffer("threshold", cuts / scales)
         self.coefficients = nn.Parameter(coefficients / scales)

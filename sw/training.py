@@ -68,7 +68,14 @@ def fit(network, images, labels, *, epochs, rate, penalty=None, progress=None):
         Added to the loss: a function of the network.
     progress : callable or None
         Called with the fraction done after each epoch.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer images than one batch takes.
     """
+    if len(images) < _BATCH:
+        raise ValueError(f"expected at least {_BATCH} images to train on, got {len(images)}")
     steps = epochs * (len(images) // _BATCH)
     optimiser = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=_DECAY)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _schedule(step, steps))

@@ -8,7 +8,7 @@ from hw.config import Config
 from sim.reference import accuracy, run
 from sw.compiler import compile_network
 from sw.network import Convolution
-from sw.pipeline import QUICK, STEPS, compress_mnist
+from sw.pipeline import QUICK, STEPS, Effort, compress_mnist
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +67,11 @@ def test_same_seed_gives_the_same_integers(compressed):
 def test_settings_of_torch_come_back(compressed):
     assert torch.utils.deterministic.fill_uninitialized_memory
     assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_too_few_images_are_refused():
+    with pytest.raises(ValueError, match="expected at least 64 images to train on, got 10"):
+        compress_mnist(effort=Effort(train=1, retrain=1, refine=1, images=10))
 
 
 @pytest.mark.slow

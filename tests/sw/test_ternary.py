@@ -67,6 +67,11 @@ def test_each_output_channel_uses_only_the_bases_it_keeps():
     assert float((ternary == 0).double().mean()) >= 0.6
 
 
+def test_basis_that_nobody_keeps_is_harmless():
+    unit = layer(outputs=1, inputs=4, bases=9, kept=1)
+    assert bool(torch.isfinite(unit.threshold).all()) and bool(torch.isfinite(unit.kernel()).all())
+
+
 def test_gradient_reaches_bases_and_kept_coefficients_only():
     unit = layer()
     unit(numbers(2, 8, 6, 6)).square().sum().backward()
