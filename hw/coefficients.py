@@ -29,7 +29,7 @@ class CoefficientWalker(wiring.Component):
 
         for pass in passes:
             count = memory[header]
-            for pixel in height * width:
+            for pixel in pixels:
                 for index in count:
                     give memory[header + 1 + index], end = index == count - 1
             header += 1 + count
@@ -100,20 +100,17 @@ class CoefficientWalker(wiring.Component):
         header = Signal(range(config.coefficient_words))
         index = Signal(range(config.coefficient_words))
         last_index = Signal.like(index)
-        column = Signal(16)
-        row = Signal(16)
-        passes_left = Signal(16)
+        pixels_left = Signal(16)
+        passes_left = Signal(range(config.channels + 1))
         last_word = index == last_index
-        last_pixel = (column == self.layer.width - 1) & (row == self.layer.height - 1)
+        last_pixel = pixels_left == 1
 
         def next_pixel():
-            m.d.sync += [index.eq(0), column.eq(column + 1)]
-            with m.If(column == self.layer.width - 1):
-                m.d.sync += [column.eq(0), row.eq(row + 1)]
+            m.d.sync += [index.eq(0), pixels_left.eq(pixels_left - 1)]
 
         def next_pass():
             m.d.sync += [
-                row.eq(0),
+                pixels_left.eq(self.layer.pixels),
                 header.eq(header + index + 2),
                 passes_left.eq(passes_left - 1),
             ]
@@ -123,8 +120,7 @@ class CoefficientWalker(wiring.Component):
                 m.d.sync += [
                     header.eq(self.layer.coefficient_base),
                     passes_left.eq(self.layer.passes),
-                    column.eq(0),
-                    row.eq(0),
+                    pixels_left.eq(self.layer.pixels),
                     index.eq(0),
                 ]
                 with m.If(self.start):

@@ -27,7 +27,10 @@ class Config:
     name: str = "custom"
     #: N: channels in one chunk, the unit of SparseMap. A power of two from 2 to 64.
     chunk: int = 16
-    #: Lanes of one row: activations added per cycle. A power of two, at most ``chunk``.
+    #: How a row adds channels: ``concentration`` packs the matches of a chunk into lanes, as ESCALATE does;
+    #: ``tree`` adds the whole chunk in one masked adder tree.
+    accumulation: str = "concentration"
+    #: Lanes of one row: activations added per cycle. A power of two, at most ``chunk``. The tree does not use it.
     lanes: int = 8
     #: Steps beyond the current one that a lane may take a matched activation from.
     lookahead: int = 1
@@ -37,13 +40,15 @@ class Config:
     rows: int = 2
     #: P: processing elements, each with one MAC of ``kernel_height * kernel_width`` multipliers.
     pes: int = 2
+    #: Results that are requantised in one cycle. A power of two that divides ``pes`` and ``chunk``.
+    requantisers: int = 2
     #: R: rows of the largest kernel.
     kernel_height: int = 3
     #: S: columns of the largest kernel.
     kernel_width: int = 3
     #: M: most basis kernels that one layer may share.
     bases: int = 8
-    #: Most positions in one row of a map: the length of a partial-sum line.
+    #: Most rows of a map, and most positions in one of them: the length of a partial-sum line.
     line: int = 32
     #: Most channels of one tensor.
     channels: int = 128
@@ -55,8 +60,8 @@ class Config:
     coefficient_words: int = 512
     #: Basis kernels of all layers together.
     basis_words: int = 64
-    #: Requantisation entries (one for each output channel of every layer) of all layers together.
-    scale_words: int = 256
+    #: Words of requantisation entries (``requantisers`` output channels each) of all layers together.
+    scale_words: int = 128
     #: Layers of one program.
     layers: int = 32
     #: Intermediate elements that a row may run ahead of its MAC.
@@ -77,21 +82,29 @@ class Config:
     def __post_init__(self):
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if field.name == "name":
+            if field.name in ("name", "accumulation"):
                 continue
             if not isinstance(value, int) or isinstance(value, bool):
                 raise ValueError(f"{field.name} must be an integer, not {value!r}")
             least = 0 if field.name in ("lookahead", "lookaside") else 1
             if value < least:
                 raise ValueError(f"{field.name} must be at least {least}, not {value}")
-        for name in ("chunk", "lanes", "ring", "activation_words", "coefficient_words"):
+        for name in ("chunk", "lanes", "requantisers", "ring", "activation_words", "coefficient_words"):
             value = getattr(self, name)
             if value & (value - 1):
                 raise ValueError(f"{name} must be a power of two, not {value}")
+        self._require(
+            self.accumulation in ("concentration", "tree"), "accumulation", "'concentration' or 'tree'"
+        )
         self._require(2 <= self.chunk <= 64, "chunk", "from 2 to 64")
         self._require(self.lanes <= self.chunk, "lanes", f"at most the chunk of {self.chunk}")
         self._require(self.lookahead < self.steps, "lookahead", f"less than chunk / lanes = {self.steps}")
         self._require(self.lookaside < self.lanes, "lookaside", f"less than the {self.lanes} lanes")
+        self._require(
+            self.pes % self.requantisers == 0 and self.chunk % self.requantisers == 0,
+            "requantisers",
+            f"a divisor of {self.pes} pes and of the chunk of {self.chunk}",
+        )
         self._require(self.kernel_height <= 7, "kernel_height", "at most 7")
         self._require(self.kernel_width <= 7, "kernel_width", "at most 7")
         self._require(self.channels % self.chunk == 0, "channels", f"a multiple of the chunk of {self.chunk}")
@@ -112,7 +125,7 @@ class Config:
     def _require(self, condition, name, expected):
         if not condition:
             got = getattr(self, name, "a larger one")
-            raise ValueError(f"{name} must be {expected}, not {got}")
+            raise ValueError(f"{name} must be {expected}, not {got!r}")
 
     @classmethod
     def preset(cls, name):
@@ -199,7 +212,7 @@ PRESETS = {
         activation_words=256,
         coefficient_words=256,
         basis_words=32,
-        scale_words=128,
+        scale_words=64,
         layers=16,
         link_timeout=4096,
     ),

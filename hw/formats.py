@@ -24,6 +24,7 @@ __all__ = [
     "pair_layout",
     "read_layout",
     "scale_layout",
+    "scale_word_layout",
     "sparse_layout",
     "tag_layout",
     "z_layout",
@@ -62,6 +63,7 @@ LAYER_FIELDS = {
     "input_signed": "1 if input activations are two's complement",
     "height": "rows that are fed",
     "width": "columns that are fed",
+    "pixels": "pixels that are fed: height * width",
     "line": "positions of a row in the MAC: the larger of width and Config.line_minimum",
     "pad_top": "rows of zero above the map, for the R x S kernel of the configuration",
     "pad_left": "columns of zero left of the map, likewise",
@@ -73,12 +75,12 @@ LAYER_FIELDS = {
     "output_bank": "a Bank",
     "output_base": "address of the first chunk of the output",
     "output_chunks": "chunks of one output pixel",
-    "passes": "groups of output channels, one channel for each unit (global average: input chunks)",
-    "units": "results of one pass at one position: PEs, or N in a global average",
+    "passes": "groups of output channels: one channel for each PE (global average: one for each lane of a chunk)",
+    "groups": "steps of requantisation of one pass at one position: PEs, or lanes, over requantisers",
     "coefficient_base": "address of the layer's first word in the coefficient memory of every row",
     "basis_base": "address of the layer's first basis",
     "basis_count": "bases of the layer",
-    "scale_base": "address of the layer's first requantisation entry",
+    "scale_base": "address of the layer's first word of requantisation entries",
     "shift": "right shift of the requantisation, at least 1",
     "low": "least output",
     "high": "greatest output",
@@ -158,7 +160,7 @@ def basis_layout(config):
 
 
 def scale_layout(config):
-    """Requantisation of one output channel, and where it goes.
+    """Requantisation of one output channel.
 
     ``enable`` is 0 for a unit that has no channel in this pass: its result is dropped.
     """
@@ -166,10 +168,14 @@ def scale_layout(config):
         {
             "multiplier": signed(config.multiplier_bits),
             "bias": signed(config.bias_bits),
-            "channel": 15,
             "enable": 1,
         }
     )
+
+
+def scale_word_layout(config):
+    """Entries of the output channels that are requantised together, lowest channel first."""
+    return data.ArrayLayout(scale_layout(config), config.requantisers)
 
 
 def pair_layout(config):

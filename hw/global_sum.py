@@ -14,7 +14,7 @@ __all__ = ["GlobalSum"]
 class GlobalSum(wiring.Component):
     """Adds all pixels of a map, N channels at a time, and hands the sums to the requantiser.
 
-    One chunk read a cycle; after the pixels of a chunk N cycles or more for its N sums, channel 0 first.
+    One chunk read a cycle; after the pixels of a chunk its N sums leave, ``requantisers`` a cycle, channel 0 first.
 
     Members
     -------
@@ -23,7 +23,7 @@ class GlobalSum(wiring.Component):
     start : in
     request : stream of ``read_layout``, out
     response : stream of ``dense_layout``, in
-    sums : stream of signed ``accumulator_bits``, out
+    sums : stream of array of signed ``accumulator_bits``, out
     """
 
     def __init__(self, config):
@@ -34,7 +34,9 @@ class GlobalSum(wiring.Component):
                 "start": In(1),
                 "request": Out(stream.Signature(read_layout)),
                 "response": In(stream.Signature(dense_layout(config))),
-                "sums": Out(stream.Signature(signed(config.accumulator_bits))),
+                "sums": Out(
+                    stream.Signature(data.ArrayLayout(signed(config.accumulator_bits), config.requantisers))
+                ),
             }
         )
 
@@ -78,10 +80,11 @@ class GlobalSum(wiring.Component):
                         with m.If(last_chunk):
                             m.next = "Idle"
 
-        # Adding stops while sums leave; they move down by one lane each time.
+        # Adding stops while sums leave; they move down as they do.
         sums = Signal(data.ArrayLayout(sum_shape, config.chunk))
         arriving_column, arriving_row = Signal(16), Signal(16)
-        lane = Signal(range(config.chunk))
+        units = config.requantisers
+        given = Signal(range(config.chunk))
         with m.FSM():
             with m.State("Add"):
                 m.d.comb += self.response.ready.eq(1)
@@ -96,13 +99,14 @@ class GlobalSum(wiring.Component):
                             m.d.sync += arriving_row.eq(0)
                             m.next = "Give"
             with m.State("Give"):
-                m.d.comb += [self.sums.valid.eq(1), self.sums.payload.eq(sums[0])]
+                m.d.comb += self.sums.valid.eq(1)
+                m.d.comb += [self.sums.payload[unit].eq(sums[unit]) for unit in range(units)]
                 with m.If(self.sums.ready):
                     m.d.sync += [
-                        sums.as_value().eq(sums.as_value() >> sum_shape.width),
-                        lane.eq(lane + 1),
+                        sums.as_value().eq(sums.as_value() >> (units * sum_shape.width)),
+                        given.eq(given + units),
                     ]
-                    with m.If(lane == config.chunk - 1):
-                        m.d.sync += lane.eq(0)
+                    with m.If(given == config.chunk - units):
+                        m.d.sync += given.eq(0)
                         m.next = "Add"
         return m

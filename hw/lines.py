@@ -66,12 +66,14 @@ class PartialSumLines(wiring.Component):
         shape = signed(config.accumulator_bits)
         lines = config.kernel_height - 1
         word = data.ArrayLayout(shape, max(1, lines))
-        m.submodules.words = words = memory.Memory(shape=word, depth=config.line, init=[])
+        m.submodules.words = words = memory.Memory(
+            shape=word, depth=config.line, init=[], attrs={"ram_style": "block"}
+        )
         read_port, write_port = words.read_port(), words.write_port()
 
         def count(address, step):
             with m.If(step):
-                m.d.sync += address.eq(Mux(address == self.line - 1, 0, address + 1))
+                m.d.sync += address.eq(Mux(address == self.line[: len(address)] - 1, 0, address + 1))
             with m.If(self.clear):
                 m.d.sync += address.eq(0)
 

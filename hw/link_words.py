@@ -11,7 +11,7 @@ from .formats import (
     coefficient_layout,
     dense_layout,
     header_layout,
-    scale_layout,
+    scale_word_layout,
 )
 from .protocol import Target
 
@@ -31,7 +31,7 @@ def write_layout(config):
 
     ``index`` is the bank of ``ACTIVATION``, ``pe * rows + row`` of ``COEFFICIENT``, zero elsewhere.
     """
-    layouts = (basis_layout, scale_layout, header_layout, coefficient_layout, dense_layout)
+    layouts = (basis_layout, scale_word_layout, header_layout, coefficient_layout, dense_layout)
     width = max(16, *(_bits(layout(config)) for layout in layouts))
     return data.StructLayout({"target": Target, "index": 8, "address": 16, "data": width})
 
@@ -80,7 +80,7 @@ class LoadFormat:
         return {
             Target.PROGRAM: 16,
             Target.BASIS: _bits(basis_layout(self.config)),
-            Target.SCALE: _bits(scale_layout(self.config)),
+            Target.SCALE: _bits(scale_word_layout(self.config)),
             Target.COEFFICIENT: _bits(header_layout(self.config)),
             Target.ACTIVATION: _bits(dense_layout(self.config)),
         }

@@ -114,6 +114,10 @@ class BasisMac(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config, layer = self._config, self.layer
+        place_bits = config.line.bit_length()
+        line, width, height = (field[:place_bits] for field in (layer.line, layer.width, layer.height))
+        output_width, output_height = layer.output_width[:place_bits], layer.output_height[:place_bits]
+        pad_top, pad_left = layer.pad_top[:3], layer.pad_left[:3]
         kernel_height, kernel_width = config.kernel_height, config.kernel_width
 
         m.submodules.taps = taps = memory.Memory(shape=basis_layout(config), depth=config.bases, init=[])
@@ -127,12 +131,13 @@ class BasisMac(wiring.Component):
         ]
 
         # Issue: at most one non-zero z; the position closes when every row has ended its pixel.
-        column, row, passes_left = Signal(16), Signal(16), Signal(16)
-        drain_left = Signal(16)
+        column, row = Signal(place_bits), Signal(place_bits)
+        passes_left = Signal(range(config.channels + 1))
+        drain_left = Signal(range(config.kernel_height * config.line + config.kernel_width))
         room = Signal()
         ended = Signal(config.rows)
         in_map = Signal()
-        filling = column >= layer.width
+        filling = column >= width
 
         candidates = Cat(z.valid & z.p.nonzero & ~ended[i] for i, z in enumerate(self.z))
         zero_ends = Cat(z.valid & ~z.p.nonzero & ~ended[i] for i, z in enumerate(self.z))
@@ -154,12 +159,12 @@ class BasisMac(wiring.Component):
         def next_position():
             m.d.comb += advance.eq(1)
             m.d.sync += column.eq(column + 1)
-            with m.If(column == layer.line - 1):
+            with m.If(column == line - 1):
                 m.d.sync += [column.eq(0), row.eq(row + 1)]
-                with m.If(row == layer.height - 1):
+                with m.If(row == height - 1):
                     m.d.sync += [row.eq(0), passes_left.eq(passes_left - 1)]
 
-        last_position = (column == layer.line - 1) & (row == layer.height - 1) & (passes_left == 1)
+        last_position = (column == line - 1) & (row == height - 1) & (passes_left == 1)
         with m.FSM() as fsm:
             with m.State("Idle"):
                 m.d.sync += [
@@ -192,11 +197,11 @@ class BasisMac(wiring.Component):
         z_1, basis_1, advance_1 = Signal.like(z), Signal.like(basis), Signal()
         rows_1, columns_1 = Signal(kernel_height), Signal(kernel_width)
         for r in range(kernel_height):
-            reached = row + layer.pad_top
-            m.d.sync += rows_1[r].eq(use & (reached >= r) & (reached < layer.height + r))
+            reached = row + pad_top
+            m.d.sync += rows_1[r].eq(use & (reached >= r) & (reached < height + r))
         for s in range(kernel_width):
-            reached = column + layer.pad_left
-            m.d.sync += columns_1[s].eq((reached >= s) & (reached < layer.line + s))
+            reached = column + pad_left
+            m.d.sync += columns_1[s].eq((reached >= s) & (reached < line + s))
         m.d.sync += [z_1.eq(z), basis_1.eq(basis), advance_1.eq(advance)]
         m.d.comb += taps_read.addr.eq(basis_1)
 
@@ -227,20 +232,18 @@ class BasisMac(wiring.Component):
             m.d.comb += lines.sums[r].eq(carried)
 
         # Results that the stride keeps.
-        skip, out_column, out_row = Signal(16), Signal(16), Signal(16)
+        skip, out_column, out_row = Signal.like(drain_left), Signal(place_bits), Signal(place_bits)
         keep, keep_column, keep_row = Signal(), Signal(), Signal()
         halved = layer.stride == 2
         m.d.comb += [
             keep_column.eq(
                 Mux(
                     halved,
-                    ~out_column[0] & (out_column[1:] < layer.output_width),
-                    out_column < layer.output_width,
+                    ~out_column[0] & (out_column[1:] < output_width),
+                    out_column < output_width,
                 )
             ),
-            keep_row.eq(
-                Mux(halved, ~out_row[0] & (out_row[1:] < layer.output_height), out_row < layer.output_height)
-            ),
+            keep_row.eq(Mux(halved, ~out_row[0] & (out_row[1:] < output_height), out_row < output_height)),
         ]
         advance_4 = Signal()
         m.d.sync += [
@@ -253,9 +256,9 @@ class BasisMac(wiring.Component):
             m.d.sync += skip.eq(skip - 1)
         with m.Elif(advance_4):
             m.d.sync += out_column.eq(out_column + 1)
-            with m.If(out_column == layer.line - 1):
+            with m.If(out_column == line - 1):
                 m.d.sync += [out_column.eq(0), out_row.eq(out_row + 1)]
-                with m.If(out_row == layer.height - 1):
+                with m.If(out_row == height - 1):
                     m.d.sync += out_row.eq(0)
 
         m.submodules.results = results = SyncFIFOBuffered(

@@ -21,7 +21,7 @@ Data of a ``LOAD``, by target; words are stored at ``address``, ``address + 1``,
 
 * ``PROGRAM``: 16-bit words. The address counts words; layer ``i`` starts at ``i * LAYER_WORDS``.
 * ``BASIS``: one byte a tap, ``taps`` bytes a word.
-* ``SCALE``: words of ``scale_layout``, padded to whole bytes.
+* ``SCALE``: words of ``scale_word_layout``, padded to whole bytes.
 * ``COEFFICIENT``: ``index`` is ``pe * rows + row``. Lists, one after the other: count u16, then ``count`` records:
   control (chunk in the lowest ``chunk_bits``, basis in the next ``basis_bits``, then last; padded to whole bytes),
   map (N bits padded to whole bytes), signs (SparseMap values of the map: popcount(map) bits, 1 for -1, packed to the

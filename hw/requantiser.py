@@ -1,35 +1,32 @@
 """Requantiser: results become 8-bit activations, with the residual added on the way."""
 
-import numpy as np
 from amaranth import *
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from .activations import activation_write_layout
 from .config import ACTIVATION_BITS
-from .formats import Layer, Operation, dense_layout, read_layout, scale_layout
+from .formats import Layer, Operation, dense_layout, read_layout, scale_word_layout
 from .memory import WordMemory, word_write_layout
+from .scaling import ScaleUnit
 
 __all__ = ["Requantiser", "scale_write_layout"]
 
-#: Results that wait for their residual to come out of memory: more than its latency.
-_WAITING = 4
-
 
 def scale_write_layout(config):
-    """A requantisation entry on its way to its memory."""
-    return word_write_layout(scale_layout(config), config.scale_words)
+    """Requantisation entries on their way to their memory."""
+    return word_write_layout(scale_word_layout(config), config.scale_words)
 
 
 class Requantiser(wiring.Component):
-    """``clamp((acc * multiplier + bias + residual * residual_multiplier + 2^(shift-1)) >> shift, low, high)``.
+    """Requantises ``requantisers`` results a cycle, all of one position.
 
-    Takes results in the order pass, row, column, unit, reads the entry of their (pass, unit), asks for the residual
-    chunk and writes one activation a cycle into its lane of the output. After a global sum the
-    units are the N lanes of a chunk and the passes its chunks, otherwise the units are the PEs.
-
-    The arithmetic is a pipeline that never waits: operands, products, two sums, two halves of the shift, clamp.
+    Takes results in the order pass, row, column, group. For each group it fetches the requantisation entries and, if the
+    layer adds a tensor, the chunk with the residuals; when both are there and every PE of the group has its result,
+    they enter the scale units together and are written to their lanes of the output chunk together. The channels of
+    a layer lie in the order in which PEs make them: group ``g`` of pass ``p`` makes the channels from ``(p * groups + g) *
+    requantisers`` on. After a global sum the lanes of a chunk take the place of the PEs, and the passes are
+    its chunks.
 
     Members
     -------
@@ -41,8 +38,8 @@ class Requantiser(wiring.Component):
     scale : stream of ``scale_write_layout``, in
         Always ready.
     results : array of streams of signed ``accumulator_bits``, in, one for each PE
-    sums : stream of signed ``accumulator_bits``, in
-        From the global sum.
+    sums : stream of array of signed ``accumulator_bits``, in
+        From the global sum, ``requantisers`` at a time.
     residual_request : stream of ``read_layout``, out
     residual_response : stream of ``dense_layout``, in
     write : stream of ``activation_write_layout``, out
@@ -51,59 +48,61 @@ class Requantiser(wiring.Component):
 
     def __init__(self, config):
         self._config = config
-        result = stream.Signature(signed(config.accumulator_bits))
+        result = signed(config.accumulator_bits)
         super().__init__(
             {
                 "layer": In(Layer),
                 "start": In(1),
                 "busy": Out(1),
                 "scale": In(stream.Signature(scale_write_layout(config))),
-                "results": In(result).array(config.pes),
-                "sums": In(result),
+                "results": In(stream.Signature(result)).array(config.pes),
+                "sums": In(stream.Signature(data.ArrayLayout(result, config.requantisers))),
                 "residual_request": Out(stream.Signature(read_layout)),
                 "residual_response": In(stream.Signature(dense_layout(config))),
                 "write": Out(stream.Signature(activation_write_layout(config))),
             }
         )
 
-    @staticmethod
-    def model(accumulators, multiplier, bias, shift, low, high, residual=0, residual_multiplier=0):
-        """The formula above on int64 arrays that broadcast; returns int64 from ``low`` to ``high``."""
-        total = np.asarray(accumulators, np.int64) * np.asarray(multiplier, np.int64)
-        total = total + np.asarray(bias, np.int64)
-        total = total + np.asarray(residual, np.int64) * np.int64(residual_multiplier)
-        return np.clip((total + (1 << (shift - 1))) >> shift, low, high)
-
     def elaborate(self, platform):
         m = Module()
         config, layer = self._config, self.layer
-        lane_bits = range(config.chunk)
-        sum_bits = config.bias_bits + 8
+        units = config.requantisers
+        slots = config.chunk // units
+        slot_bits = (slots - 1).bit_length()
+        residual_wanted = layer.residual[0]
 
-        # Walk: which entry and which place every result belongs to.
-        tag = data.StructLayout({"unit": range(max(config.pes, config.chunk)), "position": 16, "last": 1})
-        m.submodules.scales = scales = WordMemory(scale_layout(config), config.scale_words, tag=tag)
+        # Walk: where every group of results belongs.
+        tag = data.StructLayout(
+            {"group": 8, "address": range(config.activation_words), "slot": range(slots), "last": 1}
+        )
+        m.submodules.scales = scales = WordMemory(scale_word_layout(config), config.scale_words, tag=tag)
         connect(m, flipped(self.scale), scales.write)
         request, entry = scales.request, scales.response
 
-        pass_base, position = Signal(16), Signal(16)
-        unit, column, row, passes_left = Signal(16), Signal(16), Signal(16), Signal(16)
-        last_unit = unit == layer.units - 1
+        pass_scale, pass_slot, position = Signal(16), Signal(16), Signal(16)
+        group, column, row, passes_left = Signal(8), Signal(16), Signal(16), Signal(16)
+        slot, place = Signal(16), Signal(16)
+        last_group = group == layer.groups - 1
         last_column = column == layer.output_width - 1
         last_row = row == layer.output_height - 1
-        last = last_unit & last_column & last_row & (passes_left == 1)
+        last = last_group & last_column & last_row & (passes_left == 1)
         m.d.comb += [
-            request.p.address.eq(pass_base + unit),
-            request.p.tag.unit.eq(unit),
-            request.p.tag.position.eq(position),
+            slot.eq(pass_slot + group),
+            place.eq(position + (slot >> slot_bits)),
+            request.p.address.eq(pass_scale + group),
+            request.p.tag.group.eq(group),
+            request.p.tag.address.eq(layer.output_base + place),
+            request.p.tag.slot.eq(slot[:slot_bits]),
             request.p.tag.last.eq(last),
+            self.residual_request.p.bank.eq(layer.residual_bank),
+            self.residual_request.p.address.eq(layer.residual_base + place),
         ]
 
-        def next_result():
-            m.d.sync += unit.eq(unit + 1)
-            with m.If(last_unit):
+        def next_group():
+            m.d.sync += group.eq(group + 1)
+            with m.If(last_group):
                 m.d.sync += [
-                    unit.eq(0),
+                    group.eq(0),
                     column.eq(column + 1),
                     position.eq(position + layer.output_chunks),
                 ]
@@ -113,17 +112,23 @@ class Requantiser(wiring.Component):
                         m.d.sync += [
                             row.eq(0),
                             position.eq(0),
-                            pass_base.eq(pass_base + layer.units),
+                            pass_scale.eq(pass_scale + layer.groups),
+                            pass_slot.eq(pass_slot + layer.groups),
                             passes_left.eq(passes_left - 1),
                         ]
 
+        # A group is asked for when both memories have taken its request, in whichever order.
+        scale_asked, residual_asked = Signal(), Signal()
+        scale_done = scale_asked | request.ready
+        residual_done = residual_asked | self.residual_request.ready | ~residual_wanted
         written_last = Signal()
         with m.FSM() as fsm:
             with m.State("Idle"):
                 m.d.sync += [
-                    pass_base.eq(layer.scale_base),
+                    pass_scale.eq(layer.scale_base),
+                    pass_slot.eq(0),
                     position.eq(0),
-                    unit.eq(0),
+                    group.eq(0),
                     column.eq(0),
                     row.eq(0),
                     passes_left.eq(layer.passes),
@@ -131,9 +136,14 @@ class Requantiser(wiring.Component):
                 with m.If(self.start):
                     m.next = "Walk"
             with m.State("Walk"):
-                m.d.comb += request.valid.eq(1)
-                with m.If(request.ready):
-                    next_result()
+                m.d.comb += [
+                    request.valid.eq(~scale_asked),
+                    self.residual_request.valid.eq(~residual_asked & residual_wanted),
+                ]
+                m.d.sync += [scale_asked.eq(scale_done), residual_asked.eq(residual_done)]
+                with m.If(scale_done & residual_done):
+                    m.d.sync += [scale_asked.eq(0), residual_asked.eq(0)]
+                    next_group()
                     with m.If(last):
                         m.next = "Finish"
             with m.State("Finish"):
@@ -141,115 +151,74 @@ class Requantiser(wiring.Component):
                     m.next = "Idle"
         m.d.comb += self.busy.eq(~fsm.ongoing("Idle"))
 
-        # Join: the entry meets its result; both wait for the residual.
-        work_layout = data.StructLayout(
-            {
-                "accumulator": signed(config.accumulator_bits),
-                "scale": scale_layout(config),
-                "address": range(config.activation_words),
-                "lane": lane_bits,
-                "last": 1,
-            }
-        )
-        m.submodules.waiting = waiting = SyncFIFOBuffered(width=work_layout.size, depth=_WAITING)
-        arriving, work = Signal(work_layout), data.View(work_layout, waiting.r_data)
-        place = Signal(range(config.activation_words))
-        lane_width = len(arriving.lane)
+        # Join: entries, residuals and results of a group enter the scale units together.
         averaging = layer.operation == Operation.GLOBAL_AVERAGE.value
-        source_valid, joined = Signal(), Signal()
-        asked = waiting.w_rdy & (~layer.residual[0] | self.residual_request.ready)
+        residual_there = self.residual_response.valid | ~residual_wanted
+        results_there, joined = Signal(), Signal()
+        accumulators = Signal(data.ArrayLayout(signed(config.accumulator_bits), units))
         m.d.comb += [
-            place.eq(entry.p.tag.position + (entry.p.data.channel >> lane_width)),
-            arriving.scale.eq(entry.p.data),
-            arriving.address.eq(layer.output_base + place),
-            arriving.lane.eq(entry.p.data.channel[:lane_width]),
-            arriving.last.eq(entry.p.tag.last),
-            joined.eq(entry.valid & source_valid & asked),
-            entry.ready.eq(joined),
-            waiting.w_data.eq(arriving),
-            waiting.w_en.eq(joined),
-            self.residual_request.p.bank.eq(layer.residual_bank),
-            self.residual_request.p.address.eq(layer.residual_base + place),
-            self.residual_request.valid.eq(layer.residual[0] & entry.valid & source_valid & waiting.w_rdy),
+            joined.eq(entry.valid & residual_there & results_there),
+            entry.ready.eq(residual_there & results_there),
+            self.residual_response.ready.eq(residual_wanted & entry.valid & results_there),
         ]
         with m.If(averaging):
             m.d.comb += [
-                source_valid.eq(self.sums.valid),
-                arriving.accumulator.eq(self.sums.payload),
-                self.sums.ready.eq(joined),
+                results_there.eq(self.sums.valid),
+                accumulators.eq(self.sums.payload),
+                self.sums.ready.eq(entry.valid),
             ]
-        for index, source in enumerate(self.results):
-            with m.If(~averaging & (entry.p.tag.unit == index)):
-                m.d.comb += [
-                    source_valid.eq(source.valid),
-                    arriving.accumulator.eq(source.payload),
-                    source.ready.eq(joined),
-                ]
+        for index in range(config.pes // units):
+            sources = [self.results[index * units + unit] for unit in range(units)]
+            with m.If(~averaging & (entry.p.tag.group == index)):
+                m.d.comb += results_there.eq(Cat(source.valid for source in sources).all())
+                for unit, source in enumerate(sources):
+                    m.d.comb += [accumulators[unit].eq(source.payload), source.ready.eq(joined)]
 
-        residual_byte = self.residual_response.payload[work.lane]
-        go = waiting.r_rdy & (~layer.residual[0] | self.residual_response.valid)
-        m.d.comb += [
-            waiting.r_en.eq(go),
-            self.residual_response.ready.eq(waiting.r_rdy & layer.residual[0]),
-        ]
-
-        # Arithmetic: one stage a register, and registers on both sides of the multipliers.
-        accumulator = Signal(signed(config.accumulator_bits))
-        scale = Signal(scale_layout(config))
-        residual = Signal(signed(ACTIVATION_BITS + 1))
-        m.d.sync += [
-            accumulator.eq(work.accumulator),
-            scale.eq(work.scale),
-            residual.eq(Cat(residual_byte, residual_byte[-1] & layer.residual_signed[0])),
-        ]
-        product = Signal(signed(config.accumulator_bits + config.multiplier_bits))
-        residual_product = Signal(signed(ACTIVATION_BITS + 1 + config.multiplier_bits))
-        residual_later = Signal.like(residual_product)
-        offset = Signal(signed(config.bias_bits + 1))
-        half_sum = Signal(signed(sum_bits))
-        total, coarse, fine = Signal.like(half_sum), Signal.like(half_sum), Signal.like(half_sum)
-        half = Signal(32)
-        residual_multiplier = Signal(signed(config.multiplier_bits))
-        m.d.sync += [
-            half.eq((1 << layer.shift[:5]) >> 1),
-            residual_multiplier.eq(Mux(layer.residual[0], layer.residual_multiplier, 0)),
-            product.eq(accumulator * scale.multiplier),
-            residual_product.eq(residual * residual_multiplier),
-            offset.eq(scale.bias + half),
-            half_sum.eq(product + offset),
-            residual_later.eq(residual_product),
-            total.eq(half_sum + residual_later),
-            coarse.eq(total >> (layer.shift[3:5] << 3)),
-            fine.eq(coarse >> layer.shift[:3]),
-        ]
-        value = Signal(ACTIVATION_BITS)
-        with m.If(fine < layer.low):
-            m.d.comb += value.eq(layer.low)
-        with m.Elif(fine > layer.high):
-            m.d.comb += value.eq(layer.high)
-        with m.Else():
-            m.d.comb += value.eq(fine)
+        residual_word = data.View(
+            data.ArrayLayout(data.ArrayLayout(ACTIVATION_BITS, units), slots),
+            self.residual_response.payload.as_value(),
+        )
+        residual_bytes = residual_word[entry.p.tag.slot]
+        write = self.write
+        for unit in range(units):
+            m.submodules[f"scale_unit_{unit}"] = scale_unit = ScaleUnit(config)
+            byte = residual_bytes[unit]
+            sign = byte[-1] & layer.residual_signed[0]
+            m.d.comb += [
+                scale_unit.layer.eq(layer),
+                scale_unit.accumulator.eq(accumulators[unit]),
+                scale_unit.scale.eq(entry.p.data[unit]),
+                scale_unit.residual.eq(Mux(residual_wanted, Cat(byte, sign).as_signed(), 0)),
+            ]
+            m.d.comb += [write.p.values[index * units + unit].eq(scale_unit.value) for index in range(slots)]
 
         travel_layout = data.StructLayout(
-            {"address": range(config.activation_words), "lane": lane_bits, "enable": 1, "last": 1}
+            {
+                "address": range(config.activation_words),
+                "slot": range(slots),
+                "enable": units,
+                "last": 1,
+            }
         )
         travel = Signal(travel_layout)
         m.d.comb += [
-            travel.address.eq(work.address),
-            travel.lane.eq(work.lane),
-            travel.enable.eq(go & work.scale.enable),
-            travel.last.eq(go & work.last),
+            travel.address.eq(entry.p.tag.address),
+            travel.slot.eq(entry.p.tag.slot),
+            travel.enable.eq(Mux(joined, Cat(entry.p.data[unit].enable for unit in range(units)), 0)),
+            travel.last.eq(joined & entry.p.tag.last),
         ]
-        for stage in range(6):
+        for stage in range(ScaleUnit.LATENCY):
             following = Signal(travel_layout, name=f"travel_{stage}")
             m.d.sync += following.eq(travel)
             travel = following
-        m.d.sync += [
-            self.write.valid.eq(travel.enable),
-            self.write.p.bank.eq(layer.output_bank),
-            self.write.p.address.eq(travel.address),
-            self.write.p.lanes.eq(1 << travel.lane),
-            self.write.p.values.as_value().eq(value.replicate(config.chunk)),
+        m.d.comb += [
+            write.valid.eq(travel.enable.any()),
+            write.p.bank.eq(layer.output_bank),
+            write.p.address.eq(travel.address),
             written_last.eq(travel.last),
         ]
+        for index in range(slots):
+            m.d.comb += write.p.lanes[index * units : (index + 1) * units].eq(
+                Mux(travel.slot == index, travel.enable, 0)
+            )
         return m

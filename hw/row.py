@@ -6,16 +6,21 @@ from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from .channel_accumulation import ChannelAccumulation
+from .closing import PixelCloser
 from .coefficients import CoefficientWalker, coefficient_write_layout
 from .formats import Layer, z_layout
+from .masked_tree import MaskedTree
 from .matcher import Matcher
 from .ring import ReaderSignature
 
-__all__ = ["Row"]
+__all__ = ["ACCUMULATIONS", "Row"]
+
+#: Ways to accumulate channels, by their name in the configuration.
+ACCUMULATIONS = {"concentration": ChannelAccumulation, "tree": MaskedTree}
 
 
 class Row(wiring.Component):
-    """Coefficients -> match with the input ring -> channel accumulation -> FIFO of ``z``.
+    """Coefficients -> match with the input ring -> channel accumulation -> end of pixel -> FIFO of ``z``.
 
     A row makes every ``z`` of its own coefficient lists, pixel after pixel, at its own pace: one coefficient word a
     cycle as long as the matches of a chunk fit the lanes. ``z_fifo`` lets it run ahead of the MAC.
@@ -44,7 +49,7 @@ class Row(wiring.Component):
 
     @staticmethod
     def model(config, chunks, lists, signed_values):
-        """``z`` in the order in which the row makes them, as ``LaneAccumulator.model`` gives them.
+        """``z`` in the order in which the row makes them, as ``PixelCloser.model`` gives them.
 
         Parameters
         ----------
@@ -55,22 +60,24 @@ class Row(wiring.Component):
         signed_values : bool
         """
         words = CoefficientWalker.model(lists, len(chunks["mask"]))
-        return ChannelAccumulation.model(config, Matcher.model(words, chunks), signed_values)
+        accumulation = ACCUMULATIONS[config.accumulation]
+        return PixelCloser.model(accumulation.model(config, Matcher.model(words, chunks), signed_values))
 
     def elaborate(self, platform):
         m = Module()
         config = self._config
         m.submodules.walker = walker = CoefficientWalker(config)
         m.submodules.matcher = matcher = Matcher(config)
-        m.submodules.accumulation = accumulation = ChannelAccumulation(config)
+        m.submodules.accumulation = accumulation = ACCUMULATIONS[config.accumulation](config)
+        m.submodules.closer = closer = PixelCloser(config)
         m.submodules.fifo = fifo = SyncFIFOBuffered(width=z_layout(config).size, depth=config.z_fifo)
         m.d.comb += [
             walker.layer.eq(self.layer),
             walker.start.eq(self.start),
             accumulation.signed_values.eq(self.layer.input_signed),
-            fifo.w_data.eq(accumulation.o.payload),
-            fifo.w_en.eq(accumulation.o.valid),
-            accumulation.o.ready.eq(fifo.w_rdy),
+            fifo.w_data.eq(closer.o.payload),
+            fifo.w_en.eq(closer.o.valid),
+            closer.o.ready.eq(fifo.w_rdy),
             self.z.payload.eq(fifo.r_data),
             self.z.valid.eq(fifo.r_rdy),
             fifo.r_en.eq(self.z.ready),
@@ -79,4 +86,5 @@ class Row(wiring.Component):
         connect(m, walker=walker.o, matcher=matcher.i)
         connect(m, matcher=matcher.reader, ring=flipped(self.reader))
         connect(m, matcher=matcher.o, accumulation=accumulation.i)
+        connect(m, accumulation=accumulation.o, closer=closer.i)
         return m

@@ -30,14 +30,16 @@ CONFIGURATIONS = {
     "one row": _TINY.replace(rows=1),
     "1x1": _TINY.replace(kernel_height=1, kernel_width=1),
     "5x5": _TINY.replace(kernel_height=5, kernel_width=5),
+    "tree": _TINY.replace(accumulation="tree"),
     "lanes of a chunk": _TINY.replace(lanes=4, lookahead=0),
 }
 
 
 def layer_fields(**fields):
-    """All ``LAYER_FIELDS``, zero where nothing is said."""
+    """All ``LAYER_FIELDS``, zero where nothing is said; ``pixels`` follows from height and width."""
     unknown = set(fields) - set(LAYER_FIELDS)
     assert not unknown, f"no fields of a layer: {unknown}"
+    fields["pixels"] = fields.get("height", 0) * fields.get("width", 0)
     return {name: int(fields.get(name, 0)) for name in LAYER_FIELDS}
 
 

@@ -20,13 +20,15 @@ from .streams import TRAFFIC, payloads
 
 
 def elements(made):
-    """Payloads of ``plain_z``: a zero travels only where it closes the pixel."""
-    return [
-        {"z": z, "nonzero": int(z != 0), "basis": basis, "end": int(index == len(pixel) - 1)}
-        for pixel in made
-        for index, (z, basis) in enumerate(pixel)
-        if z or index == len(pixel) - 1
-    ]
+    """Payloads of ``plain_z``: a zero travels only where a pixel has nothing else."""
+    payload_rows = []
+    for pixel in made:
+        kept = [element for element in pixel if element[0]] or pixel[-1:]
+        payload_rows += [
+            {"z": z, "nonzero": int(z != 0), "basis": basis, "end": int(index == len(kept) - 1)}
+            for index, (z, basis) in enumerate(kept)
+        ]
+    return payload_rows
 
 
 def random_layer(rng, config, base, *, passes, height, width, chunks, signed, density=0.6, most=6):
@@ -65,7 +67,7 @@ def run_row(config, layer, seed, **traffic):
 
 @pytest.mark.parametrize("signed", [0, 1])
 @pytest.mark.parametrize("traffic", TRAFFIC)
-@pytest.mark.parametrize("name", ["tiny", "lanes of a chunk"])
+@pytest.mark.parametrize("name", ["tiny", "lanes of a chunk", "tree"])
 def test_elements(name, traffic, signed):
     seed = 141 + signed
     print(f"seed {seed}")

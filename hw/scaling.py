@@ -1,0 +1,109 @@
+"""Scale unit: one result becomes one 8-bit activation."""
+
+import numpy as np
+from amaranth import *
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from .config import ACTIVATION_BITS
+from .formats import Layer, scale_layout
+
+__all__ = ["ScaleUnit"]
+
+#: Bits of the accumulator that one multiplier of 18 x 18 takes, as a positive number.
+_LOW_BITS = 17
+
+
+def _sum_of_products(m, factor, value, *, name):
+    """``factor * value`` two cycles later, made of adders: multipliers are scarce. ``factor`` is two's complement."""
+    terms = [Mux(bit, value << place, 0) for place, bit in enumerate(factor)]
+    terms[-1] = -terms[-1]
+    middle = len(terms) // 2
+    shape = signed(len(factor) + len(value) + 1)
+    halves = [Signal(shape, name=f"{name}_half_{index}") for index in range(2)]
+    total = Signal(shape, name=f"{name}_product")
+    m.d.sync += [
+        halves[0].eq(sum(terms[:middle])),
+        halves[1].eq(sum(terms[middle:])),
+        total.eq(halves[0] + halves[1]),
+    ]
+    return total
+
+
+class ScaleUnit(wiring.Component):
+    """``clamp((acc * multiplier + bias + residual * residual_multiplier + 2^(shift-1)) >> shift, low, high)``.
+
+    A pipeline that never waits: operands, products, three sums, two halves of the shift, clamp. One hardware
+    multiplier, with registers on both sides, takes the low bits of the accumulator; its high bits and the residual
+    are multiplied in logic. Latency ``LATENCY`` cycles, throughput one result a cycle.
+
+    Members
+    -------
+    layer : in
+        ``shift``, ``low``, ``high`` and ``residual_multiplier``; stable.
+    accumulator : signed ``accumulator_bits``, in
+    scale : ``scale_layout``, in
+    residual : signed, in
+        Zero if the layer adds none.
+    value : 8 bits, out
+    """
+
+    #: Cycles from operands to value.
+    LATENCY = 8
+
+    def __init__(self, config):
+        self._config = config
+        super().__init__(
+            {
+                "layer": In(Layer),
+                "accumulator": In(signed(config.accumulator_bits)),
+                "scale": In(scale_layout(config)),
+                "residual": In(signed(ACTIVATION_BITS + 1)),
+                "value": Out(ACTIVATION_BITS),
+            }
+        )
+
+    @staticmethod
+    def model(accumulators, multiplier, bias, shift, low, high, residual=0, residual_multiplier=0):
+        """The formula above on int64 arrays that broadcast; returns int64 from ``low`` to ``high``."""
+        total = np.asarray(accumulators, np.int64) * np.asarray(multiplier, np.int64)
+        total = total + np.asarray(bias, np.int64)
+        total = total + np.asarray(residual, np.int64) * np.int64(residual_multiplier)
+        return np.clip((total + (1 << (shift - 1))) >> shift, low, high)
+
+    def elaborate(self, platform):
+        m = Module()
+        config, layer = self._config, self.layer
+        sum_shape = signed(config.bias_bits + 8)
+        accumulator = Signal.like(self.accumulator)
+        scale = Signal.like(self.scale)
+        residual = Signal.like(self.residual)
+        half = Signal(32)
+        m.d.sync += [
+            accumulator.eq(self.accumulator),
+            scale.eq(self.scale),
+            residual.eq(self.residual),
+            half.eq((1 << layer.shift[:5]) >> 1),
+        ]
+
+        low, high = accumulator[:_LOW_BITS], accumulator[_LOW_BITS:]
+        product = Signal(signed(_LOW_BITS + 1 + config.multiplier_bits))
+        offset = Signal(signed(config.bias_bits + 1))
+        m.d.sync += [product.eq(low * scale.multiplier), offset.eq(scale.bias + half)]
+        residual_multiplier = layer.residual_multiplier[: config.multiplier_bits - 1]
+        residual_sum = _sum_of_products(m, residual, residual_multiplier, name="residual")
+        high_sum = _sum_of_products(m, high, scale.multiplier, name="high")
+
+        low_sum, low_later = Signal(sum_shape), Signal(sum_shape)
+        side_sum, total = Signal(sum_shape), Signal(sum_shape)
+        coarse, fine = Signal(sum_shape), Signal(sum_shape)
+        m.d.sync += [
+            low_sum.eq(product + offset),
+            low_later.eq(low_sum),
+            side_sum.eq(residual_sum + (high_sum << _LOW_BITS)),
+            total.eq(low_later + side_sum),
+            coarse.eq(total >> (layer.shift[3:5] << 3)),
+            fine.eq(coarse >> layer.shift[:3]),
+            self.value.eq(Mux(fine < layer.low, layer.low, Mux(fine > layer.high, layer.high, fine))),
+        ]
+        return m
