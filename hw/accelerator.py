@@ -5,6 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from .activations import ActivationMemory
+from .bases import BasisLoader
 from .block import Block
 from .feeder import Feeder
 from .global_sum import GlobalSum
@@ -24,8 +25,8 @@ class Accelerator(wiring.Component):
 
     ::
 
-        i -> host link -> store -> program, bases -> sequencer -> starts, layer
-                                -> coefficients, scales
+        i -> host link -> store -> program -> sequencer -> starts, layer
+                                -> bases, coefficients, scales
                                 -> activation memory -> feeder -> SparseMap encoder -> block -> requantiser
                                      ^     ^     |-> maximum                                      |
                                      |     |---------'                                            |
@@ -58,6 +59,7 @@ class Accelerator(wiring.Component):
         m.submodules.readers = readers = ReadSelect(config)
         m.submodules.writers = writers = WriteSelect(config, writers=3)
         m.submodules.feeder = feeder = Feeder(config)
+        m.submodules.basis_loader = basis_loader = BasisLoader(config)
         m.submodules.encoder = encoder = SparseMapEncoder(config)
         m.submodules.block = block = Block(config)
         m.submodules.requantiser = requantiser = Requantiser(config)
@@ -75,7 +77,7 @@ class Accelerator(wiring.Component):
 
         # What the host loads.
         connect(m, store=store.program, sequencer=sequencer.program)
-        connect(m, store=store.basis, sequencer=sequencer.basis)
+        connect(m, store=store.basis, basis_loader=basis_loader.store)
         connect(m, store=store.scale, requantiser=requantiser.scale)
         for source, destination in zip(store.coefficients, block.coefficients, strict=True):
             connect(m, store=source, block=destination)
@@ -102,7 +104,8 @@ class Accelerator(wiring.Component):
         # The way of the data.
         connect(m, feeder=feeder.o, encoder=encoder.i)
         connect(m, encoder=encoder.o, block=block.i)
-        connect(m, sequencer=sequencer.bases, block=block.basis)
+        connect(m, basis_loader=basis_loader.bases, block=block.basis)
+        connect(m, basis_loader=basis_loader.loaded, block=block.loaded)
         for source, destination in zip(block.o, requantiser.results, strict=True):
             connect(m, block=source, requantiser=destination)
         connect(m, global_sum=global_sum.sums, requantiser=requantiser.sums)
@@ -112,11 +115,13 @@ class Accelerator(wiring.Component):
             readers.owner.eq(sequencer.owner),
             feeder.start.eq(sequencer.start_convolution),
             block.start.eq(sequencer.start_convolution),
+            basis_loader.start.eq(sequencer.start_convolution),
+            basis_loader.needed.eq(block.needed),
             max_pool.start.eq(sequencer.start_max_pool),
             global_sum.start.eq(sequencer.start_global_sum),
             requantiser.start.eq(sequencer.start_requantiser),
             sequencer.busy.eq(block.busy | requantiser.busy | max_pool.busy),
         ]
-        for unit in (feeder, block, requantiser, max_pool, global_sum):
+        for unit in (feeder, basis_loader, block, requantiser, max_pool, global_sum):
             m.d.comb += unit.layer.eq(sequencer.layer)
         return m

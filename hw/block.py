@@ -1,13 +1,16 @@
 """Block: PEs that share one input ring."""
 
+import functools
+import operator
+
 import numpy as np
 from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from .bases import basis_write_layout, loaded_layout
 from .coefficients import coefficient_write_layout
 from .formats import Layer, control_layout
-from .mac import basis_write_layout
 from .pe import ProcessingElement
 from .ring import InputRing
 
@@ -28,7 +31,11 @@ class Block(wiring.Component):
     coefficients : array of streams of ``coefficient_write_layout``, in
         One for each row, row ``pe * rows + row``.
     basis : stream of ``basis_write_layout``, in
-        Goes to every PE.
+        Always ready.
+    loaded : stream of ``loaded_layout``, in
+        Always ready.
+    needed : 2 bits, out
+        Which halves of the tables of bases any PE still needs.
     o : array of streams of signed ``accumulator_bits``, out, one for each PE
     """
 
@@ -44,6 +51,8 @@ class Block(wiring.Component):
                     config.pes * config.rows
                 ),
                 "basis": In(stream.Signature(basis_write_layout(config))),
+                "loaded": In(stream.Signature(loaded_layout)),
+                "needed": Out(2),
                 "o": Out(stream.Signature(signed(config.accumulator_bits))).array(config.pes),
             }
         )
@@ -66,7 +75,8 @@ class Block(wiring.Component):
         connect(m, chunks=flipped(self.i), ring=ring.i)
 
         busy = Signal(config.pes)
-        m.d.comb += [self.busy.eq(busy.any()), self.basis.ready.eq(1)]
+        needed = []
+        m.d.comb += [self.busy.eq(busy.any()), self.basis.ready.eq(1), self.loaded.ready.eq(1)]
         for index in range(config.pes):
             m.submodules[f"pe_{index}"] = pe = ProcessingElement(config)
             m.d.comb += [
@@ -74,11 +84,15 @@ class Block(wiring.Component):
                 pe.start.eq(self.start),
                 busy[index].eq(pe.busy),
                 pe.basis.payload.eq(self.basis.payload),
-                pe.basis.valid.eq(self.basis.valid),
+                pe.basis.valid.eq(self.basis.valid & (self.basis.p.every | (self.basis.p.pe == index))),
+                pe.loaded.payload.eq(self.loaded.payload),
+                pe.loaded.valid.eq(self.loaded.valid),
             ]
+            needed.append(pe.needed)
             connect(m, pe=pe.o, results=flipped(self.o[index]))
             for row in range(config.rows):
                 reader = index * config.rows + row
                 connect(m, pe=pe.readers[row], ring=ring.readers[reader])
                 connect(m, coefficients=flipped(self.coefficients[reader]), pe=pe.coefficients[row])
+        m.d.comb += self.needed.eq(functools.reduce(operator.or_, needed))
         return m

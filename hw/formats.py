@@ -80,6 +80,7 @@ LAYER_FIELDS = {
     "coefficient_base": "address of the layer's first word in the coefficient memory of every row",
     "basis_base": "address of the layer's first basis",
     "basis_count": "bases of the layer",
+    "basis_own": "1 if every output channel has bases of its own: basis_count for each PE of each pass",
     "scale_base": "address of the layer's first word of requantisation entries",
     "shift": "right shift of the requantisation, at least 1",
     "low": "least output",

@@ -2,22 +2,18 @@
 
 import numpy as np
 from amaranth import *
-from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib import memory, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
+from .bases import basis_write_layout, loaded_layout
 from .formats import Layer, basis_layout, z_layout
 from .lines import PartialSumLines
 
-__all__ = ["BasisMac", "basis_write_layout"]
+__all__ = ["BasisMac"]
 
 #: Positions that can be between the issue of an operand and the output FIFO.
 _IN_FLIGHT = 8
-
-
-def basis_write_layout(config):
-    """A basis on its way to the MACs, and its number within the layer."""
-    return data.StructLayout({"basis": config.basis_bits, "taps": basis_layout(config)})
 
 
 class BasisMac(wiring.Component):
@@ -54,7 +50,11 @@ class BasisMac(wiring.Component):
     start : in
     busy : out
     basis : stream of ``basis_write_layout``, in
-        Always ready; not to be written while ``busy``.
+        Always ready. ``pe`` and ``every`` have been seen to.
+    loaded : stream of ``loaded_layout``, in
+        Always ready. A pass begins when its half of the table of bases is loaded.
+    needed : 2 bits, out
+        Which halves of the table hold bases that are still needed.
     z : array of streams of ``z_layout``, in, one for each row
     o : stream of signed ``accumulator_bits``, out
         Results in raster order, pass after pass; only those that ``stride``, ``output_height`` and
@@ -69,6 +69,8 @@ class BasisMac(wiring.Component):
                 "start": In(1),
                 "busy": Out(1),
                 "basis": In(stream.Signature(basis_write_layout(config))),
+                "loaded": In(stream.Signature(loaded_layout)),
+                "needed": Out(2),
                 "z": In(stream.Signature(z_layout(config))).array(config.rows),
                 "o": Out(stream.Signature(signed(config.accumulator_bits))),
             }
@@ -120,14 +122,17 @@ class BasisMac(wiring.Component):
         pad_top, pad_left = layer.pad_top[:3], layer.pad_left[:3]
         kernel_height, kernel_width = config.kernel_height, config.kernel_width
 
-        m.submodules.taps = taps = memory.Memory(shape=basis_layout(config), depth=config.bases, init=[])
+        m.submodules.taps = taps = memory.Memory(
+            shape=basis_layout(config), depth=2 << config.basis_bits, init=[]
+        )
         taps_write = taps.write_port()
         taps_read = taps.read_port(domain="comb")
         m.d.comb += [
-            taps_write.addr.eq(self.basis.p.basis),
+            taps_write.addr.eq(Cat(self.basis.p.basis, self.basis.p.half)),
             taps_write.data.eq(self.basis.p.taps),
             taps_write.en.eq(self.basis.valid),
             self.basis.ready.eq(1),
+            self.loaded.ready.eq(1),
         ]
 
         # Issue: at most one non-zero z; the position closes when every row has ended its pixel.
@@ -137,6 +142,8 @@ class BasisMac(wiring.Component):
         room = Signal()
         ended = Signal(config.rows)
         in_map = Signal()
+        half, loaded = Signal(), Signal()
+        m.d.comb += loaded.eq(self.needed.bit_select(half, 1))
         filling = column >= width
 
         candidates = Cat(z.valid & z.p.nonzero & ~ended[i] for i, z in enumerate(self.z))
@@ -147,7 +154,7 @@ class BasisMac(wiring.Component):
         use, advance = Signal(), Signal()
         z, basis = Signal(signed(config.z_bits)), Signal(config.basis_bits)
         m.d.comb += chosen.eq(candidates & (~candidates + 1))
-        with m.If(in_map & room & ~filling):
+        with m.If(in_map & room & loaded & ~filling):
             m.d.comb += [taken.eq(chosen | zero_ends), use.eq(candidates.any())]
         for index, source in enumerate(self.z):
             m.d.comb += source.ready.eq(taken[index])
@@ -163,6 +170,11 @@ class BasisMac(wiring.Component):
                 m.d.sync += [column.eq(0), row.eq(row + 1)]
                 with m.If(row == height - 1):
                     m.d.sync += [row.eq(0), passes_left.eq(passes_left - 1)]
+                    with m.If(layer.basis_own[0]):
+                        m.d.sync += [half.eq(~half), self.needed.bit_select(half, 1).eq(0)]
+
+        with m.If(self.loaded.valid):
+            m.d.sync += self.needed.bit_select(self.loaded.p.half, 1).eq(1)
 
         last_position = (column == line - 1) & (row == height - 1) & (passes_left == 1)
         with m.FSM() as fsm:
@@ -172,12 +184,14 @@ class BasisMac(wiring.Component):
                     row.eq(0),
                     passes_left.eq(layer.passes),
                     drain_left.eq(layer.drain),
+                    half.eq(0),
+                    self.needed.eq(0),
                 ]
                 with m.If(self.start):
                     m.next = "Map"
             with m.State("Map"):
                 m.d.comb += in_map.eq(1)
-                with m.If(room & (filling | ended_now.all())):
+                with m.If(room & loaded & (filling | ended_now.all())):
                     next_position()
                     with m.If(last_position):
                         m.next = "Drain"
@@ -194,7 +208,7 @@ class BasisMac(wiring.Component):
         m.d.comb += self.busy.eq(~fsm.ongoing("Idle"))
 
         # Operands.
-        z_1, basis_1, advance_1 = Signal.like(z), Signal.like(basis), Signal()
+        z_1, basis_1, half_1, advance_1 = Signal.like(z), Signal.like(basis), Signal(), Signal()
         rows_1, columns_1 = Signal(kernel_height), Signal(kernel_width)
         for r in range(kernel_height):
             reached = row + pad_top
@@ -202,8 +216,8 @@ class BasisMac(wiring.Component):
         for s in range(kernel_width):
             reached = column + pad_left
             m.d.sync += columns_1[s].eq((reached >= s) & (reached < line + s))
-        m.d.sync += [z_1.eq(z), basis_1.eq(basis), advance_1.eq(advance)]
-        m.d.comb += taps_read.addr.eq(basis_1)
+        m.d.sync += [z_1.eq(z), basis_1.eq(basis), half_1.eq(half), advance_1.eq(advance)]
+        m.d.comb += taps_read.addr.eq(Cat(basis_1, half_1))
 
         z_2, advance_2, advance_3 = Signal.like(z), Signal(), Signal()
         m.d.sync += [z_2.eq(z_1), advance_2.eq(advance_1), advance_3.eq(advance_2)]

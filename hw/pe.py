@@ -5,9 +5,10 @@ from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from .bases import basis_write_layout, loaded_layout
 from .coefficients import coefficient_write_layout
 from .formats import Layer
-from .mac import BasisMac, basis_write_layout
+from .mac import BasisMac
 from .ring import ReaderSignature
 from .row import Row
 
@@ -25,6 +26,8 @@ class ProcessingElement(wiring.Component):
     busy : out
     coefficients : array of streams of ``coefficient_write_layout``, in, one for each row
     basis : stream of ``basis_write_layout``, in
+    loaded : stream of ``loaded_layout``, in
+    needed : 2 bits, out
     readers : array of ``ReaderSignature``, out, one for each row
     o : stream of signed ``accumulator_bits``, out
         Results of the PE's output channel of each pass, in raster order.
@@ -39,6 +42,8 @@ class ProcessingElement(wiring.Component):
                 "busy": Out(1),
                 "coefficients": In(stream.Signature(coefficient_write_layout(config))).array(config.rows),
                 "basis": In(stream.Signature(basis_write_layout(config))),
+                "loaded": In(stream.Signature(loaded_layout)),
+                "needed": Out(2),
                 "readers": Out(ReaderSignature(config)).array(config.rows),
                 "o": Out(stream.Signature(signed(config.accumulator_bits))),
             }
@@ -72,8 +77,10 @@ class ProcessingElement(wiring.Component):
             mac.layer.eq(self.layer),
             mac.start.eq(self.start),
             self.busy.eq(mac.busy),
+            self.needed.eq(mac.needed),
         ]
         connect(m, basis=flipped(self.basis), mac=mac.basis)
+        connect(m, loaded=flipped(self.loaded), mac=mac.loaded)
         connect(m, mac=mac.o, results=flipped(self.o))
         for index in range(self._config.rows):
             m.submodules[f"row_{index}"] = row = Row(self._config)

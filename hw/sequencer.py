@@ -4,11 +4,10 @@ from amaranth import *
 from amaranth.lib import enum, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from .formats import LAYER_FIELDS, LAYER_WORDS, Layer, Operation, basis_layout, layer_range_layout
-from .mac import basis_write_layout
+from .formats import LAYER_FIELDS, LAYER_WORDS, Layer, Operation, layer_range_layout
 from .memory import WordMemory, word_write_layout
 
-__all__ = ["Owner", "Sequencer", "basis_store_layout", "program_write_layout"]
+__all__ = ["Owner", "Sequencer", "program_write_layout"]
 
 
 class Owner(enum.Enum, shape=2):
@@ -25,22 +24,15 @@ def program_write_layout(config):
     return word_write_layout(16, config.layers * LAYER_WORDS)
 
 
-def basis_store_layout(config):
-    """A basis on its way to the memory of all layers' bases."""
-    return word_write_layout(basis_layout(config), config.basis_words)
-
-
 class Sequencer(wiring.Component):
-    """Program memory, basis memory and the order of events.
+    """Program memory and the order of events.
 
-    For each layer: read its description, hand its bases to the PEs (convolutions only), start the units that it
-    needs, wait until they are done, note the cycles that all of this took.
+    For each layer: read its description, start the units that it needs, wait until they are done, note the cycles
+    that all of this took.
 
     Members
     -------
     program : stream of ``program_write_layout``, in
-        Always ready.
-    basis : stream of ``basis_store_layout``, in
         Always ready.
     run : stream of ``layer_range_layout``, in
         Taken when idle.
@@ -53,8 +45,6 @@ class Sequencer(wiring.Component):
     layer : out
         Description of the current layer, stable from before a start until the units are done.
     owner : out
-    bases : stream of ``basis_write_layout``, out
-        Must always be ready.
     start_convolution, start_max_pool, start_global_sum, start_requantiser : out
         High for one cycle.
     busy : in
@@ -66,14 +56,12 @@ class Sequencer(wiring.Component):
         super().__init__(
             {
                 "program": In(stream.Signature(program_write_layout(config))),
-                "basis": In(stream.Signature(basis_store_layout(config))),
                 "run": In(stream.Signature(layer_range_layout)),
                 "finished": Out(stream.Signature(32)),
                 "counter_request": In(stream.Signature(16)),
                 "counter_response": Out(stream.Signature(32)),
                 "layer": Out(Layer),
                 "owner": Out(Owner),
-                "bases": Out(stream.Signature(basis_write_layout(config))),
                 "start_convolution": Out(1),
                 "start_max_pool": Out(1),
                 "start_global_sum": Out(1),
@@ -87,12 +75,8 @@ class Sequencer(wiring.Component):
         config = self._config
         layer, operation = self.layer, self.layer.operation
         m.submodules.program = program = WordMemory(16, config.layers * LAYER_WORDS)
-        m.submodules.bases = bases = WordMemory(
-            basis_layout(config), config.basis_words, tag=config.basis_bits
-        )
         m.submodules.counters = counters = WordMemory(32, config.layers)
         connect(m, flipped(self.program), program.write)
-        connect(m, flipped(self.basis), bases.write)
 
         index, layers_left = Signal(range(config.layers)), Signal(16)
         asked, arrived = Signal(16), Signal(16)
@@ -107,12 +91,6 @@ class Sequencer(wiring.Component):
             ]
 
         m.d.comb += [
-            self.bases.valid.eq(bases.response.valid),
-            self.bases.p.basis.eq(bases.response.p.tag),
-            self.bases.p.taps.eq(bases.response.p.data),
-            bases.response.ready.eq(1),
-            bases.request.p.address.eq(layer.basis_base + asked),
-            bases.request.p.tag.eq(asked),
             program.request.p.address.eq(Cat(asked[: LAYER_WORDS.bit_length() - 1], index)),
             counters.request.p.address.eq(self.counter_request.payload),
             counters.request.valid.eq(self.counter_request.valid),
@@ -143,18 +121,6 @@ class Sequencer(wiring.Component):
                 m.d.comb += program.request.valid.eq(asked < len(LAYER_FIELDS))
                 m.d.sync += asked.eq(asked + program.request.valid)
                 with m.If(arrived == len(LAYER_FIELDS)):
-                    m.d.sync += asked.eq(0)
-                    m.next = "Start"
-                    with m.If(operation == Operation.CONVOLUTION.value):
-                        m.next = "Bases"
-            with m.State("Bases"):
-                m.d.comb += bases.request.valid.eq(asked != layer.basis_count)
-                m.d.sync += asked.eq(asked + bases.request.valid)
-                with m.If((asked == layer.basis_count) & ~bases.response.valid):
-                    m.next = "Settle"
-            with m.State("Settle"):
-                # The last basis can still be in the memory's register.
-                with m.If(~bases.response.valid):
                     m.next = "Start"
             with m.State("Start"):
                 with m.Switch(operation):

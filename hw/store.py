@@ -5,11 +5,12 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .activations import activation_write_layout
+from .bases import basis_store_layout
 from .coefficients import coefficient_write_layout
 from .loader import write_layout
 from .protocol import Target
 from .requantiser import scale_write_layout
-from .sequencer import basis_store_layout, program_write_layout
+from .sequencer import program_write_layout
 
 __all__ = ["Store"]
 

@@ -15,7 +15,7 @@ from sim.streams import TRAFFIC, StreamMonitor, StreamSink, StreamSource, start
 LIMIT_CYCLES = 200_000
 
 
-async def load(dut, job, writers, basis_writer):
+async def load(dut, job, writers, basis_writer, loaded_writer):
     """Write coefficients and bases, present the layer, and start it."""
     for writer, words in zip(writers, job["coefficients"], strict=True):
         await writer.send(words)
@@ -25,6 +25,7 @@ async def load(dut, job, writers, basis_writer):
     dut.start.value = 1
     await RisingEdge(dut.clk)
     dut.start.value = 0
+    await loaded_writer.send([0])
 
 
 async def collect(dut, sinks, expected):
@@ -39,9 +40,10 @@ async def collect(dut, sinks, expected):
 
 
 def make_sources(dut, rows):
-    """Sources of the coefficients of each row, and of the bases."""
+    """Sources of the coefficients of each row, of the bases, and of the word that these are loaded."""
     dut.start.value = 0
-    return [StreamSource(dut, f"coefficients__{row}") for row in range(rows)], StreamSource(dut, "basis")
+    writers = [StreamSource(dut, f"coefficients__{row}") for row in range(rows)]
+    return writers, StreamSource(dut, "basis"), StreamSource(dut, "loaded")
 
 
 @cocotb.test
@@ -50,7 +52,7 @@ async def block(dut, traffic):
     parameters = bench_parameters()
     idle, stall = TRAFFIC[traffic]
     jobs = parameters["jobs"]
-    writers, basis_writer = make_sources(dut, len(jobs[0]["coefficients"]))
+    writers, *basis_writers = make_sources(dut, len(jobs[0]["coefficients"]))
     source = StreamSource(dut, "i", idle=idle, seed=parameters["seed"])
     names = [f"o__{number}" for number in range(len(jobs[0]["expected"]))]
     sinks = [StreamSink(dut, name, stall=stall, seed=parameters["seed"]) for name in names]
@@ -58,7 +60,7 @@ async def block(dut, traffic):
     await start(dut, limit_cycles=LIMIT_CYCLES)
     count = 0
     for job in jobs * 2:
-        await load(dut, job, writers, basis_writer)
+        await load(dut, job, writers, *basis_writers)
         feeding = cocotb.start_soon(source.send(job["chunks"] * job["passes"]))
         await collect(dut, sinks, job["expected"])
         await feeding
@@ -102,14 +104,14 @@ async def pe(dut, traffic):
     idle, stall = TRAFFIC[traffic]
     jobs = parameters["jobs"]
     rows = parameters["rows"]
-    writers, basis_writer = make_sources(dut, rows)
+    writers, *basis_writers = make_sources(dut, rows)
     rings = [RingOfOneReader(dut, row, idle, parameters["seed"]) for row in range(rows)]
     sink = StreamSink(dut, "o", stall=stall, seed=parameters["seed"])
     monitor = StreamMonitor(dut, "o")
     await start(dut, limit_cycles=LIMIT_CYCLES)
     count = 0
     for job in jobs * 2:
-        await load(dut, job | {"coefficients": job["coefficients"][:rows]}, writers, basis_writer)
+        await load(dut, job | {"coefficients": job["coefficients"][:rows]}, writers, *basis_writers)
         feeding = [
             cocotb.start_soon(ring.feed(job["chunks"], job["pixel_chunks"], job["passes"])) for ring in rings
         ]

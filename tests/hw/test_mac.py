@@ -47,6 +47,18 @@ def without_trailing_zeros(stream):
     return kept
 
 
+async def load_bases(bench, dut, bases, *, half):
+    for basis, taps in enumerate(bases):
+        place = {"pe": 0, "every": 1, "half": half, "basis": basis}
+        bench.set(dut.basis.payload, place | {"taps": taps.ravel().tolist()})
+        await bench.pulse(dut.basis.valid)
+
+
+async def tell_loaded(bench, dut, *, half):
+    bench.set(dut.loaded.payload, {"half": half})
+    await bench.pulse(dut.loaded.valid)
+
+
 def run_layers(config, layers, seed, **traffic):
     """Results of each layer as arrays, and the cycles for which each kept the MAC busy."""
     dut = BasisMac(config)
@@ -58,12 +70,11 @@ def run_layers(config, layers, seed, **traffic):
     async def script():
         for layer, streams, kernels in layers:
             bench.set(dut.layer, layer)
-            for basis, taps in enumerate(bottom_right(config, kernels)):
-                bench.set(dut.basis.payload, {"basis": basis, "taps": taps.ravel().tolist()})
-                await bench.pulse(dut.basis.valid)
+            await load_bases(bench, dut, bottom_right(config, kernels), half=0)
             for source, stream in zip(sources, streams, strict=True):
                 source.extend(stream)
             await bench.pulse(dut.start)
+            await tell_loaded(bench, dut, half=0)
             busy.append(await bench.while_high(dut.busy))
             assert all(source.empty for source in sources)
         await bench.repeat(100)
@@ -149,6 +160,42 @@ def test_back_pressure_for_long():
     check_layers(
         CONFIGURATIONS["tiny"], [_shape(4, 8, (1, 1), (0, 0, 0, 0), 1)], 114, idle=0.0, back_pressure=0.93
     )
+
+
+@pytest.mark.parametrize("traffic", TRAFFIC)
+def test_bases_of_their_own(traffic):
+    """Each pass has other bases, written into the half of the table that the MAC does not need."""
+    seed = 119
+    print(f"seed {seed}")
+    rng = np.random.default_rng(seed)
+    config, passes = CONFIGURATIONS["tiny"], 5
+    shape = _shape(2, 4, (3, 3), (1, 1, 1, 1), 1)
+    layer, z, _ = random_layer(rng, config, shape, passes)
+    layer["basis_own"] = 1
+    kernels = rng.integers(-128, 128, (passes, config.bases, 3, 3))
+    streams = row_streams(rng, config, z)
+    dut = BasisMac(config)
+    bench = Bench(dut, seed=seed, **TRAFFIC[traffic])
+    for port, stream in zip(dut.z, streams, strict=True):
+        bench.source(port, stream)
+    sink = bench.sink(dut.o)
+
+    async def script():
+        bench.set(dut.layer, layer)
+        await bench.pulse(dut.start)
+        for index in range(passes):
+            await bench.until(lambda half=index % 2: not bench.get(dut.needed) >> half & 1)
+            await load_bases(bench, dut, bottom_right(config, kernels[index]), half=index % 2)
+            await tell_loaded(bench, dut, half=index % 2)
+        await bench.while_high(dut.busy)
+        await bench.repeat(100)
+
+    bench.run(script)
+    expected = [
+        plain_convolution(z[index : index + 1], kernels[index], shape["padding"], shape["stride"])
+        for index in range(passes)
+    ]
+    assert np.array_equal(np.reshape(sink.payloads, (passes, 2, 4)), np.concatenate(expected))
 
 
 @pytest.mark.parametrize("density", [0.0, 0.3, 1.0])

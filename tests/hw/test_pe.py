@@ -6,9 +6,9 @@ from amaranth.hdl import Module, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from hw.bases import basis_write_layout, loaded_layout
 from hw.coefficients import coefficient_write_layout
 from hw.formats import Layer, control_layout
-from hw.mac import basis_write_layout
 from hw.pe import ProcessingElement
 from hw.ring import InputRing
 
@@ -41,6 +41,7 @@ class _ElementOnRing(wiring.Component):
                 "i": In(stream.Signature(control_layout(config))),
                 "coefficients": In(stream.Signature(coefficient_write_layout(config))).array(config.rows),
                 "basis": In(stream.Signature(basis_write_layout(config))),
+                "loaded": In(stream.Signature(loaded_layout)),
                 "o": Out(stream.Signature(signed(config.accumulator_bits))),
             }
         )
@@ -57,6 +58,7 @@ class _ElementOnRing(wiring.Component):
         ]
         connect(m, chunks=flipped(self.i), ring=ring.i)
         connect(m, basis=flipped(self.basis), element=element.basis)
+        connect(m, loaded=flipped(self.loaded), element=element.loaded)
         connect(m, element=element.o, results=flipped(self.o))
         for row in range(self._config.rows):
             connect(m, element=element.readers[row], ring=ring.readers[row])
@@ -107,10 +109,13 @@ def run_layers(config, layers, seed, **traffic):
         for layer in layers:
             bench.set(dut.layer, layer.fields)
             for basis, taps in enumerate(layer.bases):
-                bench.set(dut.basis.payload, {"basis": basis, "taps": taps.ravel().tolist()})
+                place = {"pe": 0, "every": 1, "half": 0, "basis": basis}
+                bench.set(dut.basis.payload, place | {"taps": taps.ravel().tolist()})
                 await bench.pulse(dut.basis.valid)
             pixels = ring_pixels(control_layout(config), layer.chunks) * layer.fields["passes"]
             await bench.pulse(dut.start)
+            bench.set(dut.loaded.payload, {"half": 0})
+            await bench.pulse(dut.loaded.valid)
             source.extend(chunk for pixel in pixels for chunk in pixel)
             await bench.while_high(dut.busy)
             assert source.empty

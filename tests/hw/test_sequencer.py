@@ -1,4 +1,4 @@
-"""Sequencer: programs run in order on units that are busy for a random time; descriptions, bases and counters."""
+"""Sequencer: programs run in order on units that are busy for a random time; descriptions and counters."""
 
 import numpy as np
 import pytest
@@ -34,8 +34,6 @@ def random_program(rng):
         layer = {name: next(values) for name in LAYER_FIELDS}
         layer["operation"] = operation
         layer["low"] = -layer["low"]
-        layer["basis_base"] = int(rng.integers(CONFIG.basis_words - CONFIG.bases + 1))
-        layer["basis_count"] = int(rng.integers(1, CONFIG.bases + 1))
         program.append(layer)
     return program
 
@@ -93,26 +91,21 @@ def test_programs(traffic):
     rng = np.random.default_rng(seed)
     program = random_program(rng)
     place = CONFIG.layers - len(program)
-    bases = rng.integers(-128, 128, (CONFIG.basis_words, CONFIG.taps)).tolist()
 
     dut = Sequencer(CONFIG)
     bench = Bench(dut, seed=seed, **TRAFFIC[traffic])
-    loads = [
-        bench.source(dut.program, program_writes(rng, program, place)),
-        bench.source(dut.basis, [{"address": index, "data": taps} for index, taps in enumerate(bases)]),
-    ]
+    load = bench.source(dut.program, program_writes(rng, program, place))
     run = bench.source(dut.run)
-    handed = bench.sink(dut.bases, always_ready=True)
     finished, counters = bench.sink(dut.finished), bench.sink(dut.counter_response)
     asked = bench.source(dut.counter_request)
     units = _Units(dut, bench, rng)
 
     async def script():
-        await bench.until(lambda: all(source.empty for source in loads))
+        await bench.until(lambda: load.empty)
         # All of it, then some of it again, then the last layer on its own.
         for first, count in ((0, 9), (3, 4), (8, 1)):
             layers = program[first : first + count]
-            already, runs, started = len(handed.payloads), len(finished.payloads), len(units.starts)
+            runs, started = len(finished.payloads), len(units.starts)
             run.extend([{"first": place + first, "count": count}])
             while len(finished.payloads) == runs:
                 await units.cycle()
@@ -122,25 +115,14 @@ def test_programs(traffic):
             operations = [Operation(layer["operation"]) for layer in layers]
             assert units.starts[started:] == [STARTS[operation] for operation in operations]
             assert units.owners[started:] == [{OWNERS[operation]} for operation in operations]
-            assert handed.payloads[already:] == [
-                {"basis": basis, "taps": bases[layer["basis_base"] + basis]}
-                for layer, operation in zip(layers, operations, strict=True)
-                if operation == Operation.CONVOLUTION
-                for basis in range(layer["basis_count"])
-            ]
 
             read = len(counters.payloads)
             asked.extend(range(place + first, place + first + count))
             await bench.take(counters, read + count)
             assert sum(counters.payloads[read:]) == finished.payloads[-1]
-            # What a layer costs besides its units' time depends on its description and bases alone.
-            for layer, cycles, time in zip(
-                layers, counters.payloads[read:], units.times[started:], strict=True
-            ):
-                described = len(LAYER_FIELDS)
-                if layer["operation"] == Operation.CONVOLUTION.value:
-                    described += layer["basis_count"]
-                assert described < cycles - time <= described + 10
+            # What a layer costs besides its units' time is what its description takes.
+            for cycles, time in zip(counters.payloads[read:], units.times[started:], strict=True):
+                assert len(LAYER_FIELDS) < cycles - time <= len(LAYER_FIELDS) + 10
             if traffic == "free":
                 elapsed = finished.emitted[-1] - run.accepted[-1]
                 assert elapsed == finished.payloads[-1] + count + 1
@@ -148,27 +130,3 @@ def test_programs(traffic):
 
     bench.run(script)
     assert len(finished.payloads) == 3
-
-
-@pytest.mark.parametrize("count", range(1, CONFIG.bases + 1))
-def test_bases_are_there_before_the_start(count):
-    seed = 222
-    rng = np.random.default_rng(seed)
-    layer = dict.fromkeys(LAYER_FIELDS, 0) | {"basis_base": 5, "basis_count": count}
-    dut = Sequencer(CONFIG)
-    bench = Bench(dut, seed=seed)
-    program = bench.source(dut.program, program_writes(rng, [layer], 0))
-    run = bench.source(dut.run)
-    handed = bench.sink(dut.bases, always_ready=True)
-
-    async def script():
-        await bench.until(lambda: program.empty)
-        run.extend([{"first": 0, "count": 1}])
-        while not (await bench.cycle(dut.start_convolution))[0]:
-            assert bench.cycles < 3000
-        # The cycle of the start itself counts: a MAC may begin in the next.
-        assert [payload["basis"] for payload in handed.payloads] == list(range(count))
-        await bench.repeat(20)
-
-    bench.run(script)
-    assert len(handed.payloads) == count
