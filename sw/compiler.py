@@ -7,9 +7,10 @@ from hw.protocol import MAXIMUM_PAYLOAD, Target
 
 from .bounds import check_average, check_convolution
 from .network import Convolution, GlobalAverage, MaxPool
+from .ordering import choose_orders, reorder
 from .placement import place_tensors
 from .program import LayerSchedule, Program, Section
-from .records import NO_SCALE, Scale, encode_layer, encode_list, encode_scale
+from .records import NO_SCALE, Scale, encode_layer, encode_list, encode_scales
 from .schedule import schedule_convolution
 
 __all__ = ["compile_network"]
@@ -58,7 +59,11 @@ def compile_network(network, config):
                 f"layer {name}: expected at most {config.channels} channels (channels), got {info.channels}; "
                 "take a configuration with more channels"
             )
-    compiler = _Compiler(network, config, tensors, place_tensors(network, config))
+    orders = choose_orders(network, config)
+    placements = place_tensors(network, config, orders)
+    # From here on channels are slots.
+    network = reorder(network, orders)
+    compiler = _Compiler(network, config, tensors, placements)
     for layer in network.layers:
         try:
             compiler.add(layer)
@@ -94,10 +99,12 @@ class _Compiler:
             GlobalAverage: self._global_average,
         }[type(layer)]
         fields = dict.fromkeys(LAYER_FIELDS, 0) | self._common(layer) | describe(layer)
+        fields["pixels"] = fields["height"] * fields["width"]
         for name, value in fields.items():
             if name not in ("low", "high"):
                 _limit(value, 0xFFFF, f"in the field {name} of the program", "use smaller maps")
         _limit(fields["line"], self._config.line, "positions in a row of the map (line)")
+        _limit(fields["height"], self._config.line, "rows of the map (line)")
         self._layers.append(fields)
 
     def program(self):
@@ -108,8 +115,7 @@ class _Compiler:
         if self._bases:
             sections.append((Target.BASIS, 0, 0, b"".join(basis.tobytes() for basis in self._bases)))
         if self._scales:
-            scales = b"".join(encode_scale(scale, config) for scale in self._scales)
-            sections.append((Target.SCALE, 0, 0, scales))
+            sections.append((Target.SCALE, 0, 0, encode_scales(self._scales, config)))
         sections += self._lists
         return Program(
             name=self._network.name,
@@ -159,17 +165,13 @@ class _Compiler:
     def _global_average(self, layer):
         config, source = self._config, self._placements[layer.input]
         check_average(layer, self._tensors[layer.input], config)
-        scale_base = len(self._scales)
-        for channel in range(source.chunks * config.chunk):
-            used = channel < source.channels
-            self._scales.append(Scale(layer.multiplier, 0, channel, 1) if used else NO_SCALE)
-        _limit(len(self._scales), config.scale_words, "requantisation entries of all layers (scale_words)")
+        scales = [Scale(layer.multiplier, 0, 1)] * source.channels
+        fields = self._pack_scales(scales, source.chunks * config.chunk)
         self._schedule.append(LayerSchedule(name=layer.name, multiply_adds=0))
-        return {
+        return fields | {
             "operation": Operation.GLOBAL_AVERAGE.value,
             "passes": source.chunks,
-            "units": config.chunk,
-            "scale_base": scale_base,
+            "groups": config.chunk // config.requantisers,
             "shift": layer.shift,
         }
 
@@ -190,7 +192,11 @@ class _Compiler:
             )
         )
         fields |= self._pack_bases(layer)
-        fields |= self._pack_scales(layer, schedule)
+        passes = len(schedule.work)
+        scales = [
+            Scale(*entry, 1) for entry in zip(layer.multiplier.tolist(), layer.bias.tolist(), strict=True)
+        ]
+        fields |= self._pack_scales(scales, passes * config.pes)
         fields |= self._pack_coefficients(schedule)
         if residual is not None:
             fields |= {
@@ -202,8 +208,8 @@ class _Compiler:
             }
         return fields | {
             "operation": Operation.CONVOLUTION.value,
-            "passes": len(schedule.channels),
-            "units": config.pes,
+            "passes": passes,
+            "groups": config.pes // config.requantisers,
             "shift": layer.shift,
         }
 
@@ -253,17 +259,15 @@ class _Compiler:
         _limit(len(self._bases), config.basis_words, "bases of all layers (basis_words)")
         return {"basis_base": base, "basis_count": count}
 
-    def _pack_scales(self, layer, schedule):
-        base = len(self._scales)
-        for channels in schedule.channels:
-            for channel in channels:
-                self._scales.append(
-                    NO_SCALE
-                    if channel is None
-                    else Scale(int(layer.multiplier[channel]), int(layer.bias[channel]), channel, 1)
-                )
+    def _pack_scales(self, scales, slots):
+        """One entry a slot; ``slots`` of all passes fill their words."""
+        config = self._config
+        base = len(self._scales) // config.requantisers
+        self._scales += [*scales, *[NO_SCALE] * (slots - len(scales))]
         _limit(
-            len(self._scales), self._config.scale_words, "requantisation entries of all layers (scale_words)"
+            len(self._scales) // config.requantisers,
+            config.scale_words,
+            f"words of {config.requantisers} requantisation entries of all layers (scale_words)",
         )
         return {"scale_base": base}
 

@@ -200,6 +200,7 @@ def activation_frames(placement, tensor, config, payload=MAXIMUM_PAYLOAD):
     ----------
     placement : Placement
     tensor : integer array [C, H, W]
+        In the network's order of channels, whatever that of the placement.
     config : Config
     """
     tensor = np.asarray(tensor)
@@ -210,7 +211,9 @@ def activation_frames(placement, tensor, config, payload=MAXIMUM_PAYLOAD):
         )
     if tensor.min() < low or tensor.max() > high:
         raise ValueError(f"expected values from {low} to {high}, got {tensor.min()} to {tensor.max()}")
-    chunks = sparsemap.to_bytes(*sparsemap.encode(sparsemap.split_chunks(tensor, config.chunk)))
+    chunks = sparsemap.to_bytes(
+        *sparsemap.encode(sparsemap.split_chunks(tensor[list(placement.order)], config.chunk))
+    )
     pieces = [(1, chunk) for chunk in chunks]
     return _pack(Target.ACTIVATION, placement.bank.value, placement.base, pieces, payload)
 
@@ -251,11 +254,14 @@ def read_frames(placement, config, payload=MAXIMUM_PAYLOAD):
 
 
 def decode_tensor(data, placement, signed=None):
-    """Int64 tensor [C, H, W] from dense chunks; ``signed`` is the placement's unless given."""
+    """Int64 tensor [C, H, W] from dense chunks, channels in the network's order; ``signed`` is the placement's unless given."""
     if not data or len(data) % placement.words:
         raise LinkError(f"expected {placement.words} chunks of a tensor, got {len(data)} bytes")
     chunks = np.frombuffer(data, np.uint8).reshape(placement.words, -1)
-    return sparsemap.join_chunks(chunks, placement.shape, placement.signed if signed is None else signed)
+    slots = sparsemap.join_chunks(chunks, placement.shape, placement.signed if signed is None else signed)
+    tensor = np.empty_like(slots)
+    tensor[list(placement.order)] = slots
+    return tensor
 
 
 def _words(payload, count, size):

@@ -59,6 +59,7 @@ def _header(program):
             "chunks": placement.chunks,
             "shape": placement.shape,
             "signed": placement.signed,
+            "order": placement.order,
         }
         for name, placement in program.tensors.items()
     }
@@ -201,6 +202,7 @@ def _section(fields, data):
 
 def _placement(fields):
     channels, height, width = map(_natural, fields["shape"])
+    order = tuple(map(_natural, fields["order"]))
     return Placement(
         bank=Bank[fields["bank"]],
         base=_natural(fields["base"]),
@@ -209,4 +211,5 @@ def _placement(fields):
         height=height,
         width=width,
         signed=bool(fields["signed"]),
+        order=order,
     )

@@ -53,8 +53,8 @@ def _gaps(blocks, words, capacity):
     ]
 
 
-def place_tensors(network, config):
-    """Give every tensor a bank and a base.
+def place_tensors(network, config, orders):
+    """Give every tensor a bank and a base; ``orders`` are those of its channels, by name.
 
     Tensors whose lifetimes meet do not overlap; input, residual and output of a layer are in three banks.
 
@@ -131,6 +131,7 @@ def place_tensors(network, config):
             height=info.height,
             width=info.width,
             signed=info.signed,
+            order=orders[name],
         )
         for name, info in tensors.items()
     }

@@ -11,7 +11,10 @@ __all__ = ["LayerSchedule", "Placement", "Program", "Section"]
 
 @dataclass(frozen=True, kw_only=True)
 class Placement:
-    """Where a tensor lies: chunk ``i`` of pixel (y, x) is at ``base + (y * width + x) * chunks + i``."""
+    """Where a tensor lies: chunk ``i`` of pixel (y, x) is at ``base + (y * width + x) * chunks + i``.
+
+    Lane ``s % N`` of chunk ``s // N`` holds channel ``order[s]``.
+    """
 
     bank: Bank
     base: int
@@ -21,6 +24,8 @@ class Placement:
     height: int
     width: int
     signed: bool
+    #: Each channel once.
+    order: tuple[int, ...]
 
     @property
     def shape(self):

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from hw.formats import LAYER_FIELDS, Layer, scale_layout
+from hw.formats import LAYER_FIELDS, Layer, scale_word_layout
 from hw.protocol import Target
 
 __all__ = [
@@ -13,7 +13,7 @@ __all__ = [
     "decode_scales",
     "encode_layer",
     "encode_list",
-    "encode_scale",
+    "encode_scales",
     "records",
     "scale_bytes",
 ]
@@ -30,16 +30,15 @@ class CoefficientWord(NamedTuple):
 
 
 class Scale(NamedTuple):
-    """Requantisation of one unit of one pass; fields as in ``hw.formats.scale_layout``."""
+    """Requantisation of one slot; fields as in ``hw.formats.scale_layout``."""
 
     multiplier: int
     bias: int
-    channel: int
     enable: int
 
 
-#: What a unit without a channel gets.
-NO_SCALE = Scale(multiplier=0, bias=0, channel=0, enable=0)
+#: What a slot without a channel gets.
+NO_SCALE = Scale(multiplier=0, bias=0, enable=0)
 LAYER_BYTES = 2 * len(LAYER_FIELDS)
 
 
@@ -61,24 +60,32 @@ def decode_layer(data):
 
 
 def scale_bytes(config):
-    """Bytes of one requantisation entry."""
-    return _bytes_for(scale_layout(config).size)
+    """Bytes of one word: ``requantisers`` requantisation entries."""
+    return _bytes_for(scale_word_layout(config).size)
 
 
-def encode_scale(scale, config):
-    """One entry, a ``Scale``, padded to whole bytes."""
-    return scale_layout(config).const(scale._asdict()).as_bits().to_bytes(scale_bytes(config), "little")
+def encode_scales(scales, config):
+    """Words of entries, a list of ``Scale`` that fills them, each word padded to whole bytes."""
+    layout, size, count = scale_word_layout(config), scale_bytes(config), config.requantisers
+    if len(scales) % count:
+        raise ValueError(f"expected entries in words of {count}, got {len(scales)}")
+    words = [scales[at : at + count] for at in range(0, len(scales), count)]
+    return b"".join(
+        layout.const([scale._asdict() for scale in word]).as_bits().to_bytes(size, "little") for word in words
+    )
 
 
 def decode_scales(data, config):
-    """All entries in ``data``, a list of ``Scale``."""
-    layout, size = scale_layout(config), scale_bytes(config)
+    """All entries in ``data``, a list of ``Scale``; ``requantisers`` of them are one word of memory."""
+    layout, size = scale_word_layout(config), scale_bytes(config)
     if len(data) % size:
-        raise ValueError(f"expected entries of {size} bytes, got {len(data)} bytes")
-    bits = [int.from_bytes(data[at : at + size], "little") for at in range(0, len(data), size)]
-    if any(entry >> layout.size for entry in bits):
-        raise ValueError("expected zeros in the padding of a requantisation entry")
-    return [Scale(*(layout.from_bits(entry)[name] for name in Scale._fields)) for entry in bits]
+        raise ValueError(f"expected words of {size} bytes, got {len(data)} bytes")
+    words = [int.from_bytes(data[at : at + size], "little") for at in range(0, len(data), size)]
+    if any(word >> layout.size for word in words):
+        raise ValueError("expected zeros in the padding of a word of requantisation entries")
+    return [
+        Scale(*(entry[name] for name in Scale._fields)) for word in words for entry in layout.from_bits(word)
+    ]
 
 
 def encode_list(words, config):

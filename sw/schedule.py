@@ -1,7 +1,7 @@
 """Which PE and row does what: the work of one convolution, spread over passes, PEs and rows.
 
-The rows of a PE share one output channel. All chunks of one ``z`` (output channel, basis) stay in one row, one
-after the other. The slowest PE of a pass sets its time, so channels of similar work share a pass.
+Slot ``pass * pes + pe`` of the output is made by that PE in that pass; ``sw.ordering`` says which channel lies there. The
+rows of a PE share one output channel. All chunks of one ``z`` (output channel, basis) stay in one row, one after the other.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import numpy as np
 
 from .records import CoefficientWord
 
-__all__ = ["Schedule", "channel_words", "schedule_convolution"]
+__all__ = ["Schedule", "channel_efforts", "channel_words", "schedule_convolution"]
 
 #: What a row without work walks: it still has to close every pixel.
 IDLE = CoefficientWord(chunk=0, basis=0, map=0, negative=0, last=1)
@@ -22,17 +22,14 @@ class Schedule:
 
     Attributes
     ----------
-    channels : tuple of tuple of (int or None)
-        Output channel of each PE in each pass.
     lists : dict of (pe, row) to list of lists of CoefficientWord
         One list for each pass.
     work : tuple of tuple of int
-        Steps that each PE needs for one pixel in each pass.
+        Steps that each PE needs for one pixel in each pass, 0 without a channel.
     words : int
         Words that the fullest row takes, headers included.
     """
 
-    channels: tuple
     lists: dict
     work: tuple
     words: int
@@ -65,6 +62,30 @@ def channel_words(coefficients, chunk):
     return found
 
 
+def channel_efforts(coefficients, config):
+    """What each output channel of ternary coefficients [K, C, M] takes, however the channels are ordered.
+
+    Returns
+    -------
+    steps : int array [K]
+        For one pixel: the MAC takes one ``z`` a step, a row one word.
+    words : int array [K]
+        In the memories of all rows of its PE, headers included.
+    """
+    outputs, channels, bases = coefficients.shape
+    chunks = -(-channels // config.chunk)
+    padded = np.zeros((outputs, chunks * config.chunk, bases), bool)
+    padded[:, :channels] = coefficients != 0
+    lengths = padded.reshape(outputs, chunks, config.chunk, bases).any(axis=2).sum(axis=1)
+    steps, words = [], []
+    for of_channel in lengths.tolist():
+        intermediates = [[None] * length for length in of_channel if length]
+        lists = _share(intermediates, config.rows)
+        steps.append(_steps(intermediates, lists))
+        words.append(sum(1 + len(entries) for entries in lists))
+    return np.array(steps), np.array(words)
+
+
 def _share(intermediates, rows):
     """Longest first, each to the row that has least: one list of words for each row."""
     lists = [[] for _ in range(rows)]
@@ -73,42 +94,32 @@ def _share(intermediates, rows):
     return [words or [IDLE] for words in lists]
 
 
-def _work(intermediates, lists):
-    """Steps for one pixel: the MAC takes one ``z`` a step, a row one word."""
+def _steps(intermediates, lists):
     return max(1, len(intermediates), *map(len, lists))
 
 
 def schedule_convolution(coefficients, config):
-    """Spread the ternary coefficients [K, C, M] of one layer over the machine.
+    """Spread the ternary coefficients [K, C, M] of one layer over the machine, ``K`` in the order of slots.
 
     Returns
     -------
     Schedule
     """
-    channels = []
-    for number, plane in enumerate(coefficients):
-        intermediates = channel_words(plane, config.chunk)
-        lists = _share(intermediates, config.rows)
-        channels.append((_work(intermediates, lists), number, lists))
-    channels.sort(key=lambda channel: (-channel[0], channel[1]))
-
     taken = {(pe, row): [] for pe in range(config.pes) for row in range(config.rows)}
     filled = dict.fromkeys(taken, 0)
-    numbers, work = [], []
-    for first in range(0, len(channels), config.pes):
-        group = channels[first : first + config.pes]
-        group += [(0, None, [[IDLE]] * config.rows)] * (config.pes - len(group))
-        pass_numbers, pass_work = [None] * config.pes, [0] * config.pes
-        # The emptiest PE, and in it the emptiest row, takes the longest lists: the fullest memory sets the size.
-        free = list(range(config.pes))
-        for steps, number, lists in group:
-            pe = min(free, key=lambda pe: sum(filled[pe, row] for row in range(config.rows)))
-            free.remove(pe)
-            pass_numbers[pe], pass_work[pe] = number, steps
+    work = []
+    for first in range(0, len(coefficients), config.pes):
+        steps = [0] * config.pes
+        for pe in range(config.pes):
+            lists = [[IDLE]] * config.rows
+            if first + pe < len(coefficients):
+                intermediates = channel_words(coefficients[first + pe], config.chunk)
+                lists = _share(intermediates, config.rows)
+                steps[pe] = _steps(intermediates, lists)
+            # The emptiest row takes the longest list: the fullest memory sets the size.
             rows = sorted(range(config.rows), key=lambda row: filled[pe, row])
             for row, words in zip(rows, sorted(lists, key=len, reverse=True), strict=True):
                 taken[pe, row].append(words)
                 filled[pe, row] += 1 + len(words)
-        numbers.append(tuple(pass_numbers))
-        work.append(tuple(pass_work))
-    return Schedule(channels=tuple(numbers), lists=taken, work=tuple(work), words=max(filled.values()))
+        work.append(tuple(steps))
+    return Schedule(lists=taken, work=tuple(work), words=max(filled.values()))

@@ -6,6 +6,7 @@ from hw.formats import LAYER_FIELDS, LAYER_WORDS, Bank, Operation
 from hw.protocol import Target
 
 from .network import INPUT, Convolution, GlobalAverage, IntegerNetwork, MaxPool, TensorInfo
+from .ordering import inverse_orders, reorder
 from .records import decode_layer, decode_lists, decode_scales
 
 __all__ = ["decode_program", "unpack"]
@@ -25,7 +26,7 @@ def decode_program(sections):
 
 
 def unpack(program):
-    """The network that the packed bytes of a program stand for.
+    """The network that the packed bytes of a program stand for, channels in the order of the network that was compiled.
 
     Kernels come back as they lie in the taps: smaller ones at the bottom right, with the padding that goes with it.
     The function is that of the network that was compiled.
@@ -71,7 +72,7 @@ def unpack(program):
             layer = GlobalAverage(
                 name=name,
                 input=source,
-                multiplier=scales[fields["scale_base"]].multiplier,
+                multiplier=scales[fields["scale_base"] * config.requantisers].multiplier,
                 shift=fields["shift"],
                 low=fields["low"],
                 high=fields["high"],
@@ -87,26 +88,26 @@ def unpack(program):
         )
         infos = network.tensors()
         owner[Bank(fields["output_bank"]), fields["output_base"]] = name
-    return network
+    return reorder(network, inverse_orders({name: program.tensors[name].order for name in infos}))
 
 
 def _convolution(name, source, info, residual, fields, config, bases, scales, lists):
-    passes, units = fields["passes"], fields["units"]
-    entries = scales[fields["scale_base"] : fields["scale_base"] + passes * units]
+    first_entry = fields["scale_base"] * config.requantisers
+    entries = scales[first_entry : first_entry + fields["passes"] * fields["groups"] * config.requantisers]
     outputs = sum(entry.enable for entry in entries)
+    if not all(entry.enable for entry in entries[:outputs]):
+        raise ValueError(f"layer {name}: expected slots without a channel after all others")
     coefficients = np.zeros((outputs, fields["input_chunks"] * config.chunk, fields["basis_count"]), np.int8)
     multiplier, bias = np.zeros(outputs, np.int64), np.zeros(outputs, np.int64)
-    for at, entry in enumerate(entries):
-        if not entry.enable:
-            continue
-        number, pe = divmod(at, units)
-        multiplier[entry.channel], bias[entry.channel] = entry.multiplier, entry.bias
+    for slot, entry in enumerate(entries[:outputs]):
+        number, pe = divmod(slot, config.pes)
+        multiplier[slot], bias[slot] = entry.multiplier, entry.bias
         for row in range(config.rows):
             for word in lists[pe * config.rows + row, fields["coefficient_base"]][number]:
                 for lane in range(config.chunk):
                     if word.map >> lane & 1:
                         value = -1 if word.negative >> lane & 1 else 1
-                        coefficients[entry.channel, word.chunk * config.chunk + lane, word.basis] += value
+                        coefficients[slot, word.chunk * config.chunk + lane, word.basis] += value
 
     stride = fields["input_pixel"] // fields["input_chunks"] * fields["stride"]
     first = (fields["pad_top"], fields["pad_left"])

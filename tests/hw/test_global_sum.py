@@ -1,5 +1,7 @@
 """Sums over whole maps against plain sums, at the ends of their range, and the cycles that they take."""
 
+from itertools import chain
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,8 @@ from .layers import CONFIGURATIONS, layer_fields
 from .streams import TRAFFIC
 
 CONFIG = CONFIGURATIONS["tiny"]
+#: By sums that leave in one cycle.
+UNITS = {units: CONFIG.replace(pes=units, requantisers=units) for units in (1, 2, 4)}
 
 
 def fields(*, height, width, chunks, signed, bank=0, base=0):
@@ -38,9 +42,9 @@ def plain_sums(memory, layer):
     return sums
 
 
-def add(memory, layers, seed, **traffic):
+def add(memory, layers, seed, config=CONFIG, **traffic):
     """The sink of the sums of all layers, and the memory port."""
-    dut = GlobalSum(CONFIG)
+    dut = GlobalSum(config)
     bench = Bench(dut, seed=seed, **traffic)
     port = bench.memory(
         dut.request, dut.response, lambda request: memory[request["bank"], request["address"]].tolist()
@@ -52,7 +56,7 @@ def add(memory, layers, seed, **traffic):
         for layer in layers:
             bench.set(dut.layer, layer)
             await bench.pulse(dut.start)
-            wanted += layer["input_chunks"] * CONFIG.chunk
+            wanted += layer["input_chunks"] * config.chunk // config.requantisers
             await bench.take(sink, wanted)
         await bench.repeat(20)
 
@@ -61,7 +65,8 @@ def add(memory, layers, seed, **traffic):
 
 
 @pytest.mark.parametrize("traffic", TRAFFIC)
-def test_layers_one_after_the_other(traffic):
+@pytest.mark.parametrize("units", UNITS)
+def test_layers_one_after_the_other(units, traffic):
     seed = 201
     print(f"seed {seed}")
     rng = np.random.default_rng(seed)
@@ -72,8 +77,9 @@ def test_layers_one_after_the_other(traffic):
         fields(height=1, width=5, chunks=4, signed=0, base=77),
         fields(height=3, width=1, chunks=3, signed=1),
     ]
-    sink, port = add(memory, layers, seed, **TRAFFIC[traffic])
-    assert sink.payloads == [total for layer in layers for total in plain_sums(memory, layer)]
+    sink, port = add(memory, layers, seed, UNITS[units], **TRAFFIC[traffic])
+    assert {len(sums) for sums in sink.payloads} == {units}
+    assert list(chain(*sink.payloads)) == [total for layer in layers for total in plain_sums(memory, layer)]
     assert len(port.requests) == sum(
         layer["height"] * layer["width"] * layer["input_chunks"] for layer in layers
     )
@@ -85,14 +91,15 @@ def test_largest_map(byte, signed, value):
     memory = np.full((1, CONFIG.activation_words, CONFIG.chunk), byte)
     layer = fields(height=16, width=CONFIG.activation_words // 16, chunks=1, signed=signed)
     sink, _ = add(memory, [layer], 202)
-    assert sink.payloads == [value * CONFIG.activation_words] * CONFIG.chunk
+    assert list(chain(*sink.payloads)) == [value * CONFIG.activation_words] * CONFIG.chunk
 
 
-def test_one_chunk_a_cycle_and_one_sum_a_cycle():
+@pytest.mark.parametrize("units", UNITS)
+def test_one_chunk_a_cycle_and_as_many_sums_as_requantisers(units):
     memory = np.zeros((1, CONFIG.activation_words, CONFIG.chunk), np.int64)
-    sink, port = add(memory, [fields(height=4, width=5, chunks=1, signed=0)], 203)
+    sink, port = add(memory, [fields(height=4, width=5, chunks=1, signed=0)], 203, UNITS[units])
     assert np.diff(port.accepted).tolist() == [1] * 19
-    assert np.diff(sink.emitted).tolist() == [1] * (CONFIG.chunk - 1)
+    assert np.diff(sink.emitted).tolist() == [1] * (CONFIG.chunk // units - 1)
 
 
 def test_model():

@@ -7,7 +7,7 @@ from amaranth.hdl import Value
 from amaranth.sim import Simulator
 
 from hw.config import Config
-from hw.formats import basis_layout, coefficient_layout, dense_layout, header_layout, scale_layout
+from hw.formats import basis_layout, coefficient_layout, dense_layout, header_layout, scale_word_layout
 from hw.loader import Loader, write_layout
 from hw.protocol import Status, Target
 
@@ -25,6 +25,7 @@ CONFIGS = {
         kernel_height=1,
         kernel_width=1,
         pes=3,
+        requantisers=1,
         rows=1,
         multiplier_bits=3,
         bias_bits=2,
@@ -71,13 +72,15 @@ class Writer:
         config, rng = self.config, self.rng
         high = 1 << config.multiplier_bits - 1, 1 << config.bias_bits - 1
         word, width = const(
-            scale_layout(config),
-            {
-                "multiplier": rng.randrange(-high[0], high[0]),
-                "bias": rng.randrange(-high[1], high[1]),
-                "channel": rng.getrandbits(15),
-                "enable": rng.getrandbits(1),
-            },
+            scale_word_layout(config),
+            [
+                {
+                    "multiplier": rng.randrange(-high[0], high[0]),
+                    "bias": rng.randrange(-high[1], high[1]),
+                    "enable": rng.getrandbits(1),
+                }
+                for _ in range(config.requantisers)
+            ],
         )
         return [word], self.rubbish(word, width)
 
@@ -286,7 +289,8 @@ def test_target_and_index():
     config = CONFIGS["tiny"]
     good = [(0, 0), (1, 0), (2, 0), (3, 0), (3, config.pes * config.rows - 1), (4, 0), (4, 2)]
     bad = [(0, 1), (1, 1), (2, 255), (3, config.pes * config.rows), (3, 255), (4, 3), (5, 0), (255, 0)]
-    content = bytes(72)
+    # Whole words of every target.
+    content = bytes(90)
     statuses = check(config, [head(*where) + content for where in good + bad])
     assert statuses == [Status.OK] * len(good) + [Status.BAD_TARGET] * len(bad)
 

@@ -11,7 +11,16 @@ from .layers import layer_fields
 from .streams import TRAFFIC
 
 TINY = Config.preset("tiny")
-CONFIGURATIONS = {"tiny": TINY, "one PE": TINY.replace(pes=1), "five PEs": TINY.replace(pes=5, chunk=8)}
+#: What differs between them: units, groups of a pass, groups of a chunk, and whether passes straddle chunks.
+CONFIGURATIONS = {
+    "tiny": TINY,
+    "one PE": TINY.replace(pes=1, requantisers=1),
+    "three PEs": TINY.replace(pes=3, requantisers=1, chunk=8),
+    "three groups": TINY.replace(pes=6),
+    "more PEs than lanes": TINY.replace(pes=8),
+    "four units": TINY.replace(pes=4, requantisers=4, chunk=8),
+    "all lanes": TINY.replace(pes=8, requantisers=4),
+}
 #: Activations outside of a layer's output keep this value, which no layer writes by chance everywhere.
 GUARD = 0x5A
 
@@ -47,22 +56,25 @@ class _Layer:
         passes=None,
         exact=False,
     ):
-        units = config.chunk if averaging else config.pes
+        slots = config.chunk if averaging else config.pes
+        groups = slots // config.requantisers
         passes = passes or int(rng.integers(1, 4))
         height, width = (1, 1) if averaging else (int(size) for size in rng.integers(1, 4, 2))
-        chunks = -(-units * passes // config.chunk)
+        # The last pass may have slots without a channel; their chunk may lie behind the pixel.
+        channels = passes * slots - (int(rng.integers(slots)) if disabled else 0)
+        chunks = -(-channels // config.chunk)
         low, high = [(-128, 127), (0, 255), (-7, 40), (3, 3)][rng.integers(3 if exact else 4)]
         banks = rng.permutation(3).tolist()
         self.fields = layer_fields(
             operation=2 if averaging else 0,
             passes=passes,
-            units=units,
+            groups=groups,
             output_height=height,
             output_width=width,
             output_chunks=chunks,
             output_bank=banks[0],
             output_base=int(rng.integers(100)),
-            scale_base=int(rng.integers(config.scale_words - passes * units + 1)),
+            scale_base=int(rng.integers(config.scale_words - passes * groups + 1)),
             shift=shift or int(rng.integers(1, 32)),
             low=low,
             high=high,
@@ -72,38 +84,39 @@ class _Layer:
             residual_signed=residual_signed,
             residual_multiplier=int(rng.choice([1, 77, 0x7FFF])),
         )
-        shape = passes, height, width, units
+        shape = passes, height, width, slots
         self.results = extremes(rng, config.accumulator_bits, shape)
-        multipliers = extremes(rng, config.multiplier_bits, (passes, units))
-        biases = extremes(rng, config.bias_bits, (passes, units))
+        multipliers = extremes(rng, config.multiplier_bits, (passes, slots))
+        biases = extremes(rng, config.bias_bits, (passes, slots))
         if exact:
             # Totals around the steps and the bounds of the output.
             self.results = rng.integers(-600, 600, shape) << (self.fields["shift"] - 1) % 14
-            multipliers = rng.choice([-1, 1], (passes, units))
-            biases = rng.integers(-2, 3, (passes, units))
-        channels = rng.permutation(chunks * config.chunk)[: passes * units].reshape(passes, units)
-        enabled = rng.random((passes, units)) >= disabled
+            multipliers = rng.choice([-1, 1], (passes, slots))
+            biases = rng.integers(-2, 3, (passes, slots))
+        enabled = rng.random((passes, slots)) >= disabled
+        enabled.ravel()[channels:] = False
         self.scales = [
             {
                 "multiplier": int(multipliers[place]),
                 "bias": int(biases[place]),
-                "channel": int(channels[place]),
                 "enable": int(enabled[place]),
             }
-            for place in np.ndindex(passes, units)
+            for place in np.ndindex(passes, slots)
         ]
-        self.enabled = int(enabled.sum()) * height * width
+        written = enabled.reshape(passes * groups, config.requantisers).any(axis=1)
+        self.writes = int(written.sum()) * height * width
         self._apply(config, memory)
 
     def _apply(self, config, memory):
         """Requantise every result into ``memory``."""
         fields = self.fields
         for place in np.ndindex(self.results.shape):
-            index, row, column, unit = place
-            scale = self.scales[index * fields["units"] + unit]
+            index, row, column, within = place
+            slot = index * self.results.shape[-1] + within
+            scale = self.scales[slot]
             if not scale["enable"]:
                 continue
-            chunk, lane = divmod(scale["channel"], config.chunk)
+            chunk, lane = divmod(slot, config.chunk)
             offset = (row * fields["output_width"] + column) * fields["output_chunks"] + chunk
             residual = 0
             if fields["residual"]:
@@ -140,30 +153,32 @@ def run_layers(config, make_layers, seed, **traffic):
     async def script():
         done = 0
         for layer in layers:
-            base = layer.fields["scale_base"]
+            base, units = layer.fields["scale_base"], config.requantisers
             writer.extend(
-                {"address": base + index, "data": scale} for index, scale in enumerate(layer.scales)
+                {"address": base + word, "data": layer.scales[word * units : (word + 1) * units]}
+                for word in range(len(layer.scales) // units)
             )
             await bench.until(lambda: writer.empty)
             bench.set(dut.layer, layer.fields)
             if layer.fields["operation"]:
-                sums.extend(layer.results.ravel().tolist())
+                sums.extend(layer.results.reshape(-1, units).tolist())
             else:
-                for unit, source in enumerate(sources):
-                    source.extend(layer.results[..., unit].ravel().tolist())
+                for pe, source in enumerate(sources):
+                    source.extend(layer.results[..., pe].ravel().tolist())
             await bench.pulse(dut.start)
             await bench.while_high(dut.busy)
-            assert len(sink.payloads) == done + layer.enabled
+            assert len(sink.payloads) == done + layer.writes
             for write in sink.payloads[done:]:
-                lane = write["lanes"].bit_length() - 1
-                assert write["lanes"] == 1 << lane
-                written[write["bank"], write["address"], lane] = write["values"][lane]
+                assert write["lanes"]
+                for lane in range(config.chunk):
+                    if write["lanes"] >> lane & 1:
+                        written[write["bank"], write["address"], lane] = write["values"][lane]
             done = len(sink.payloads)
             assert all(source.empty for source in [*sources, sums])
         await bench.repeat(20)
 
     bench.run(script)
-    assert len(sink.payloads) == sum(layer.enabled for layer in layers)
+    assert len(sink.payloads) == sum(layer.writes for layer in layers)
     assert np.array_equal(written, memory)
     return sink
 
@@ -210,36 +225,19 @@ def test_every_shift(exact):
 
 
 @pytest.mark.parametrize("residual", [0, 1])
-def test_one_activation_a_cycle(residual):
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_one_group_a_cycle(name, residual):
     def layers(rng, memory):
-        return [_Layer(rng, TINY, memory, residual=residual, disabled=0.0, passes=4)]
+        return [_Layer(rng, CONFIGURATIONS[name], memory, residual=residual, disabled=0.0, passes=4)]
 
-    sink = run_layers(TINY, layers, 213)
-    # Two results come from each PE in turn, so PEs that offer one a cycle are never waited for.
+    sink = run_layers(CONFIGURATIONS[name], layers, 213)
     assert np.diff(sink.emitted).tolist() == [1] * (len(sink.emitted) - 1)
 
 
-def test_model():
-    seed = 214
-    print(f"seed {seed}")
-    rng = np.random.default_rng(seed)
-    for shift in range(1, 32):
-        accumulators = extremes(rng, TINY.accumulator_bits, 40)
-        multipliers, biases = extremes(rng, TINY.multiplier_bits, 40), extremes(rng, TINY.bias_bits, 40)
-        residuals, residual_multiplier = rng.integers(-128, 256, 40), int(rng.integers(1 << 15))
-        made = Requantiser.model(
-            accumulators, multipliers, biases, shift, -100, 90, residuals, residual_multiplier
-        )
-        assert made.tolist() == [
-            requantise(
-                accumulator,
-                {"multiplier": multiplier, "bias": bias},
-                shift,
-                -100,
-                90,
-                residual * residual_multiplier,
-            )
-            for accumulator, multiplier, bias, residual in zip(
-                accumulators.tolist(), multipliers.tolist(), biases.tolist(), residuals.tolist(), strict=True
-            )
-        ]
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_one_group_of_sums_a_cycle(name):
+    def layers(rng, memory):
+        return [_Layer(rng, CONFIGURATIONS[name], memory, averaging=True, disabled=0.0, passes=3)]
+
+    sink = run_layers(CONFIGURATIONS[name], layers, 215)
+    assert np.diff(sink.emitted).tolist() == [1] * (len(sink.emitted) - 1)

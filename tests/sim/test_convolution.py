@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
+from hw.bases import basis_write_layout
 from hw.block import Block
 from hw.butterfly import ControlDecoder
 from hw.coefficients import coefficient_write_layout
 from hw.config import Config
 from hw.formats import Layer, coefficient_layout, control_layout, header_layout
-from hw.mac import basis_write_layout
 from hw.pe import ProcessingElement
 from hw.protocol import Target
 from sim.reference import kernels
@@ -67,7 +67,9 @@ def basis_words(program, config):
     write = basis_write_layout(config)
     data = b"".join(section.data for section in program.sections if section.target is Target.BASIS)
     taps = np.frombuffer(data, np.int8).reshape(-1, config.taps).tolist()
-    return [write.const({"basis": number, "taps": row}).as_bits() for number, row in enumerate(taps)]
+    return [
+        write.const({"every": 1, "basis": number, "taps": row}).as_bits() for number, row in enumerate(taps)
+    ]
 
 
 def control_words(image, config):
@@ -107,10 +109,13 @@ def make_job(rng, config, kernel, stride, padding, height, width, signed, zeros,
     (fields,) = program.layers
     scales = next(section.data for section in program.sections if section.target is Target.SCALE)
     entries = decode_scales(scales, config)
-    silent = np.zeros_like(sums[0])
+    order, silent = program.tensors["layer"].order, np.zeros_like(sums[0])
     expected = []
     for number in range(config.pes):
-        results = [sums[entry.channel] if entry.enable else silent for entry in entries[number :: config.pes]]
+        results = [
+            sums[order[slot]] if entries[slot].enable else silent
+            for slot in range(number, len(entries), config.pes)
+        ]
         masked = np.concatenate(results, axis=None) & (1 << config.accumulator_bits) - 1
         expected.append(masked.tolist())
     return {

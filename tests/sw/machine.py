@@ -21,17 +21,17 @@ def execute(program, tensor, seed=0):
             Operation.MAX_POOL.value: _max_pool,
             Operation.GLOBAL_AVERAGE.value: _global_average,
         }[fields["operation"]](program, fields, banks)
-        for (channel, row, column), value in sums:
-            word = (row * fields["output_width"] + column) * fields["output_chunks"] + channel // config.chunk
+        for (slot, row, column), value in sums:
+            word = (row * fields["output_width"] + column) * fields["output_chunks"] + slot // config.chunk
             address = fields["output_base"] + word
-            banks[fields["output_bank"], address, channel % config.chunk] = value & 0xFF
+            banks[fields["output_bank"], address, slot % config.chunk] = value & 0xFF
     return _read(banks, program.tensors[program.output_name])
 
 
 def _addresses(place, chunk):
-    for channel, row, column in np.ndindex(place.shape):
-        word = (row * place.width + column) * place.chunks + channel // chunk
-        yield (channel, row, column), (place.bank.value, place.base + word, channel % chunk)
+    for slot, row, column in np.ndindex(place.shape):
+        word = (row * place.width + column) * place.chunks + slot // chunk
+        yield (place.order[slot], row, column), (place.bank.value, place.base + word, slot % chunk)
 
 
 def _write(banks, place, tensor):
@@ -66,6 +66,17 @@ def _memory(program, target):
     return b"".join(section.data for section in program.sections if section.target is target)
 
 
+def _slots(program, fields):
+    """(slot, pass, unit within the pass, entry) of everything that is requantised and kept."""
+    count, groups = program.config.requantisers, fields["groups"]
+    scales = decode_scales(_memory(program, Target.SCALE), program.config)
+    for number, group, unit in np.ndindex(fields["passes"], groups, count):
+        word = number * groups + group
+        scale = scales[(fields["scale_base"] + word) * count + unit]
+        if scale.enable:
+            yield word * count + unit, number, group * count + unit, scale
+
+
 def _requantise(total, scale, fields, residual=0):
     total = total * scale.multiplier + scale.bias + residual * fields["residual_multiplier"]
     total = (total + (1 << fields["shift"] - 1)) >> fields["shift"]
@@ -77,34 +88,29 @@ def _convolution(program, fields, banks):
     fed = _fed(fields, banks)
     bases = np.frombuffer(_memory(program, Target.BASIS), np.int8).astype(np.int64)
     bases = bases.reshape(-1, config.kernel_height, config.kernel_width)
-    scales = decode_scales(_memory(program, Target.SCALE), config)
     lists = {
         section.index: [words for words, _ in decode_lists(section.data, config)]
         for section in program.sections
         if section.target is Target.COEFFICIENT and section.address == fields["coefficient_base"]
     }
     results = []
-    for number in range(fields["passes"]):
-        for pe in range(fields["units"]):
-            scale = scales[fields["scale_base"] + number * fields["units"] + pe]
-            if not scale.enable:
-                continue
-            total = np.zeros(fed.shape[:2], np.int64)
-            for row in range(config.rows):
-                z = np.zeros(fed.shape[:2], np.int64)
-                for word in lists[pe * config.rows + row][number]:
-                    for lane in range(config.chunk):
-                        if word.map >> lane & 1:
-                            sign = -1 if word.negative >> lane & 1 else 1
-                            z = z + sign * fed[:, :, word.chunk, lane]
-                    if word.last:
-                        total += _spread(z, bases[fields["basis_base"] + word.basis], fields)
-                        z = np.zeros(fed.shape[:2], np.int64)
-            for row in range(fields["output_height"]):
-                for column in range(fields["output_width"]):
-                    at = (scale.channel, row, column)
-                    value = int(total[row * fields["stride"], column * fields["stride"]])
-                    results.append((at, _requantise(value, scale, fields, _residual(fields, banks, at))))
+    for slot, number, pe, scale in _slots(program, fields):
+        total = np.zeros(fed.shape[:2], np.int64)
+        for row in range(config.rows):
+            z = np.zeros(fed.shape[:2], np.int64)
+            for word in lists[pe * config.rows + row][number]:
+                for lane in range(config.chunk):
+                    if word.map >> lane & 1:
+                        sign = -1 if word.negative >> lane & 1 else 1
+                        z = z + sign * fed[:, :, word.chunk, lane]
+                if word.last:
+                    total += _spread(z, bases[fields["basis_base"] + word.basis], fields)
+                    z = np.zeros(fed.shape[:2], np.int64)
+        for row in range(fields["output_height"]):
+            for column in range(fields["output_width"]):
+                at = (slot, row, column)
+                value = int(total[row * fields["stride"], column * fields["stride"]])
+                results.append((at, _requantise(value, scale, fields, _residual(fields, banks, at))))
     return results
 
 
@@ -122,10 +128,10 @@ def _spread(z, taps, fields):
 def _residual(fields, banks, at):
     if not fields["residual"]:
         return 0
-    channel, row, column = at
+    slot, row, column = at
     chunk = banks.shape[2]
-    word = (row * fields["output_width"] + column) * fields["output_chunks"] + channel // chunk
-    byte = banks[fields["residual_bank"], fields["residual_base"] + word, channel % chunk]
+    word = (row * fields["output_width"] + column) * fields["output_chunks"] + slot // chunk
+    byte = banks[fields["residual_bank"], fields["residual_base"] + word, slot % chunk]
     return _number(byte, fields["residual_signed"])
 
 
@@ -134,23 +140,18 @@ def _max_pool(program, fields, banks):
     step, window = fields["stride"], fields["window"]
     return [
         (
-            (channel, row, column),
-            int(fed[row * step : row * step + window, column * step : column * step + window, channel].max()),
+            (slot, row, column),
+            int(fed[row * step : row * step + window, column * step : column * step + window, slot].max()),
         )
         for row in range(fields["output_height"])
         for column in range(fields["output_width"])
-        for channel in range(fed.shape[2])
+        for slot in range(fed.shape[2])
     ]
 
 
 def _global_average(program, fields, banks):
     fed = _fed(fields, banks)
-    scales = decode_scales(_memory(program, Target.SCALE), program.config)
-    results = []
-    for number in range(fields["passes"]):
-        for lane in range(fields["units"]):
-            scale = scales[fields["scale_base"] + number * fields["units"] + lane]
-            if scale.enable:
-                total = int(fed[:, :, number, lane].sum())
-                results.append(((scale.channel, 0, 0), _requantise(total, scale, fields)))
-    return results
+    return [
+        ((slot, 0, 0), _requantise(int(fed[:, :, number, lane].sum()), scale, fields))
+        for slot, number, lane, scale in _slots(program, fields)
+    ]

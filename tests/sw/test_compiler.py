@@ -13,7 +13,7 @@ from sw.compiler import compile_network
 from sw.network import Convolution, GlobalAverage, IntegerNetwork, MaxPool, TensorInfo
 from sw.placement import lifetimes
 from sw.records import decode_lists
-from sw.schedule import IDLE, channel_words, schedule_convolution
+from sw.schedule import IDLE, channel_efforts, channel_words, schedule_convolution
 from sw.unpack import decode_program, unpack
 
 from .machine import execute
@@ -41,13 +41,23 @@ def convolution(source, outputs=4, bases=2, seed=0, **arguments):
     )
 
 
-@networks
-def test_descriptors_compute_the_network(preset, seed):
-    made = random_network(seed, PRESETS[preset], size=5)
-    program = compile_network(made, PRESETS[preset])
+def check_descriptors(seed, made, config):
+    program = compile_network(made, config)
     tensor = random_input(seed, made)
     expected = run(made, tensor[None])[program.output_name][0]
     np.testing.assert_array_equal(execute(program, tensor), expected)
+
+
+@networks
+def test_descriptors_compute_the_network(preset, seed):
+    check_descriptors(seed, random_network(seed, PRESETS[preset], size=5), PRESETS[preset])
+
+
+@pytest.mark.parametrize(("pes", "requantisers"), [(1, 1), (3, 1), (4, 2), (6, 2), (8, 4), (12, 4)])
+@pytest.mark.parametrize("seed", [2, 5, 6])
+def test_descriptors_for_all_numbers_of_pes(seed, pes, requantisers):
+    config = TINY.replace(pes=pes, requantisers=requantisers, coefficient_words=1024, scale_words=128)
+    check_descriptors(seed, random_network(seed, config, size=5), config)
 
 
 def test_random_networks_reach_everything():
@@ -75,51 +85,61 @@ def test_every_coefficient_word_is_listed_once_in_one_row(preset, seed):
         if not isinstance(layer, Convolution):
             continue
         schedule = schedule_convolution(layer.coefficients, config)
-        outputs = len(layer.coefficients)
-        assert sorted(k for group in schedule.channels for k in group if k is not None) == list(
-            range(outputs)
-        )
+        passes = len(schedule.work)
+        assert passes == -(-len(layer.coefficients) // config.pes)
         rebuilt = np.zeros_like(layer.coefficients)
         homes, listed = {}, set()
-        for number, group in enumerate(schedule.channels):
-            for pe, row in itertools.product(range(config.pes), range(config.rows)):
-                words = schedule.lists[pe, row][number]
-                assert words, "every row has a word in every pass"
-                assert words[-1].last == 1
-                if words == [IDLE]:
-                    continue
-                k = group[pe]
-                for at, word in enumerate(words):
-                    assert word.map and not word.negative & ~word.map
-                    assert (k, word.basis, word.chunk) not in listed
-                    listed.add((k, word.basis, word.chunk))
-                    assert homes.setdefault((k, word.basis), (pe, row)) == (pe, row)
-                    following = words[at + 1].basis if at + 1 < len(words) else None
-                    assert word.last == (following != word.basis), "last closes a z, and only its end"
-                    for lane in range(config.chunk):
-                        if word.map >> lane & 1:
-                            sign = -1 if word.negative >> lane & 1 else 1
-                            rebuilt[k, word.chunk * config.chunk + lane, word.basis] = sign
+        for number, pe, row in itertools.product(range(passes), range(config.pes), range(config.rows)):
+            words = schedule.lists[pe, row][number]
+            assert words, "every row has a word in every pass"
+            assert words[-1].last == 1
+            if words == [IDLE]:
+                continue
+            k = number * config.pes + pe
+            for at, word in enumerate(words):
+                assert word.map and not word.negative & ~word.map
+                assert (k, word.basis, word.chunk) not in listed
+                listed.add((k, word.basis, word.chunk))
+                assert homes.setdefault((k, word.basis), (pe, row)) == (pe, row)
+                following = words[at + 1].basis if at + 1 < len(words) else None
+                assert word.last == (following != word.basis), "last closes a z, and only its end"
+                for lane in range(config.chunk):
+                    if word.map >> lane & 1:
+                        sign = -1 if word.negative >> lane & 1 else 1
+                        rebuilt[k, word.chunk * config.chunk + lane, word.basis] = sign
         np.testing.assert_array_equal(rebuilt, layer.coefficients)
-        assert all(len(lists) == len(schedule.channels) for lists in schedule.lists.values())
+        assert all(len(lists) == passes for lists in schedule.lists.values())
         filled = {at: sum(1 + len(words) for words in lists) for at, lists in schedule.lists.items()}
         assert schedule.words == max(filled.values())
 
 
-def test_channels_of_similar_work_share_a_pass():
-    coefficients = np.zeros((6, 4, 4), np.int8)
-    for k, filled in enumerate([1, 4, 2, 4, 1, 2]):
+@networks
+def test_efforts_are_those_of_the_schedule(preset, seed):
+    config = PRESETS[preset].replace(rows=1 + seed % 3)
+    for layer in random_network(seed, PRESETS[preset]).layers:
+        if isinstance(layer, Convolution):
+            steps, words = channel_efforts(layer.coefficients, config)
+            schedule = schedule_convolution(layer.coefficients, config)
+            slots = [steps for units in schedule.work for steps in units]
+            assert slots == [*steps.tolist(), *[0] * (len(slots) - len(steps))]
+            alone = [schedule_convolution(plane[None], config) for plane in layer.coefficients]
+            listed = [sum(1 + len(each.lists[0, row][0]) for row in range(config.rows)) for each in alone]
+            assert words.tolist() == listed
+
+
+def test_slots_are_made_pass_by_pass():
+    coefficients = np.zeros((5, 4, 4), np.int8)
+    for k, filled in enumerate([1, 4, 2, 4, 3]):
         coefficients[k, 0, :filled] = 1
-    schedule = schedule_convolution(coefficients, TINY.replace(pes=2, rows=2))
-    assert [set(group) for group in schedule.channels] == [{1, 3}, {2, 5}, {0, 4}]
-    assert schedule.work == ((4, 4), (2, 2), (1, 1))
+    schedule = schedule_convolution(coefficients, TINY.replace(pes=2, rows=1))
+    assert schedule.work == ((1, 4), (2, 4), (3, 0))
 
 
 def test_longest_first_balances_rows():
     coefficients = np.zeros((1, 16, 4), np.int8)
     for basis, filled in enumerate([4, 3, 2, 1]):
         coefficients[0, : 4 * filled, basis] = -1
-    schedule = schedule_convolution(coefficients, TINY.replace(pes=1, rows=2))
+    schedule = schedule_convolution(coefficients, TINY.replace(pes=1, requantisers=1, rows=2))
     assert sorted(len(schedule.lists[0, row][0]) for row in range(2)) == [5, 5]
     assert schedule.work == ((5,),)
 
@@ -322,15 +342,15 @@ def refusals():
     yield (
         "scale words",
         network(flat, *layers),
-        TINY.replace(scale_words=9),
-        r"layer l2: expected at most 9 requantisation entries .* got 12",
+        TINY.replace(scale_words=5),
+        r"layer l2: expected at most 5 words of 2 requantisation entries of all layers \(scale_words\), got 6;",
     )
     average = GlobalAverage(name="average", input="input", multiplier=900, shift=15, low=0, high=255)
     yield (
         "average scales",
         network(flat, average),
-        TINY.replace(scale_words=3),
-        r"layer average: expected at most 3 requantisation entries .* got 4",
+        TINY.replace(scale_words=3, requantisers=1),
+        r"layer average: expected at most 3 words of 1 requantisation entries .* got 4",
     )
     yield (
         "coefficients",
@@ -392,7 +412,7 @@ def refusals():
     yield (
         "rows",
         network(flat, convolution(flat)),
-        TINY.replace(pes=129),
+        TINY.replace(pes=129, requantisers=1),
         r"configuration tiny: expected at most 256 rows in all PEs, .* got 129 \* 2",
     )
     short = info(4, 4, 4)

@@ -20,6 +20,7 @@ from sw import frames
 from sw.compiler import compile_network
 from sw.frames import DeviceStatus, LinkError, Response, ResponseParser
 from sw.network import Convolution
+from sw.ordering import reorder
 from sw.program import Placement
 from sw.records import records
 from sw.schedule import schedule_convolution
@@ -66,6 +67,7 @@ def place(channels=6, height=3, width=2, signed=True, base=5):
         height=height,
         width=width,
         signed=signed,
+        order=tuple(np.random.default_rng(channels).permutation(channels).tolist()),
     )
 
 
@@ -137,6 +139,10 @@ def test_activations_arrive(payload, signed):
     assert (memory[: placement.base] == 0xAA).all() and (
         memory[placement.base + placement.words :] == 0xAA
     ).all()
+    slots = memory[inside].reshape(3, 2, -1)
+    assert placement.order != tuple(range(6))
+    for slot, channel in enumerate(placement.order):
+        np.testing.assert_array_equal(slots[:, :, slot], tensor[channel] & 0xFF)
     np.testing.assert_array_equal(frames.decode_tensor(memory[inside].tobytes(), placement), tensor)
     flipped = frames.decode_tensor(memory[inside].tobytes(), placement, signed=not signed)
     np.testing.assert_array_equal(flipped & 0xFF, tensor & 0xFF)
@@ -247,7 +253,9 @@ def test_the_device_understands_every_load(seed, preset):
             assert (target, index, address) not in memory, "nothing is loaded twice"
             memory[target, index, address] = word
     layout = coefficient_layout(config)
-    for number, (layer, fields) in enumerate(zip(made.layers, program.layers, strict=True)):
+    orders = {name: placement.order for name, placement in program.tensors.items()}
+    slots = reorder(made, orders)
+    for number, (layer, fields) in enumerate(zip(slots.layers, program.layers, strict=True)):
         for at, name in enumerate(LAYER_FIELDS):
             assert memory[Target.PROGRAM, 0, number * LAYER_WORDS + at] == fields[name] & 0xFFFF
         if not isinstance(layer, Convolution):

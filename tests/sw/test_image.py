@@ -10,7 +10,7 @@ import pytest
 from hw.config import PRESETS, Config
 from sw.compiler import compile_network
 from sw.image import MAGIC, ImageError, image_bytes, parse_image, read_image, write_image
-from sw.network import Convolution, IntegerNetwork, TensorInfo
+from sw.network import Convolution, IntegerNetwork, MaxPool, TensorInfo
 
 from .networks import random_network
 
@@ -140,6 +140,34 @@ def test_wrong_headers_raise_nothing_else():
 def test_no_header_at_all(header):
     with pytest.raises(ImageError, match=r"^malformed header: "):
         parse_image(sealed(header, content=image_bytes(small_program())))
+
+
+@pytest.mark.parametrize(
+    ("order", "message"),
+    [
+        ([0, 0], r"tensor only: expected each of 2 channels once, got \(0, 0\)"),
+        ([1, 0, 2], r"tensor only: expected each of 2 channels once"),
+        ([], r"tensor only: expected each of 2 channels once"),
+        ([0, "1"], "expected a number from 0 on, got '1'"),
+    ],
+)
+def test_wrong_order_of_channels(order, message):
+    content = image_bytes(small_program())
+    header = header_of(content)
+    header["tensors"]["only"]["order"] = order
+    with pytest.raises(ImageError, match=f"^malformed header: ValueError: {message}"):
+        parse_image(sealed(json.dumps(header).encode(), content=content))
+
+
+def test_tied_tensors_must_keep_their_order():
+    info = TensorInfo(channels=3, height=2, width=2, signed=False)
+    pool = MaxPool(name="pool", input="input", window=2, stride=2)
+    network = IntegerNetwork(name="tied", input=info, input_scale=0.1, layers=(pool,))
+    content = image_bytes(compile_network(network, Config.preset("tiny")))
+    header = header_of(content)
+    header["tensors"]["pool"]["order"] = [1, 0, 2]
+    with pytest.raises(ImageError, match=r"tensor pool: expected the order of input, got \(1, 0, 2\)"):
+        parse_image(sealed(json.dumps(header).encode(), content=content))
 
 
 def test_damaged_sections_under_a_good_checksum():

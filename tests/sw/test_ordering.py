@@ -1,0 +1,211 @@
+import numpy as np
+import pytest
+
+from hw.config import PRESETS, Config
+from sim.reference import run
+from sw.compiler import compile_network
+from sw.network import INPUT, Convolution, GlobalAverage, IntegerNetwork, MaxPool, TensorInfo
+from sw.ordering import choose_orders, inverse_orders, reorder
+from sw.schedule import schedule_convolution
+
+from .networks import random_convolution, random_input, random_network
+
+SEEDS = range(8)
+TINY = Config.preset("tiny")
+SOURCE = TensorInfo(channels=4, height=4, width=4, signed=False)
+
+networks = pytest.mark.parametrize(
+    ("preset", "seed"), [(preset, seed) for preset in PRESETS for seed in SEEDS], ids=str
+)
+
+
+def network(*layers, source=SOURCE):
+    return IntegerNetwork(name="test", input=source, input_scale=0.5, layers=layers)
+
+
+def convolution(name, input, filled, source=SOURCE, residual=None):
+    """A convolution whose output channel ``k`` has coefficients for its first ``filled[k]`` bases."""
+    layer = random_convolution(
+        np.random.default_rng(3),
+        name=name,
+        input=input,
+        source=source,
+        outputs=len(filled),
+        bases=4,
+        residual=residual,
+    )
+    layer.coefficients[:] = 0
+    for channel, count in enumerate(filled):
+        layer.coefficients[channel, 0, :count] = 1
+    return layer
+
+
+def passes(order, pes=2):
+    return [set(order[first : first + pes]) for first in range(0, len(order), pes)]
+
+
+def steps(layer, config):
+    return sum(max(units) for units in schedule_convolution(layer.coefficients, config).work)
+
+
+def random_orders(made, seed):
+    """Orders that nobody would choose; tied tensors keep theirs."""
+    random, orders = np.random.default_rng(seed), {}
+    for name, info in made.tensors().items():
+        layer = next((layer for layer in made.layers if layer.name == name), None)
+        tie = layer.residual if isinstance(layer, Convolution) else getattr(layer, "input", None)
+        orders[name] = tuple(random.permutation(info.channels).tolist()) if tie is None else orders[tie]
+    return orders
+
+
+def same(one, other):
+    assert one.tensors() == other.tensors()
+    for left, right in zip(one.layers, other.layers, strict=True):
+        assert vars(left).keys() == vars(right).keys()
+        for name, value in vars(left).items():
+            np.testing.assert_array_equal(getattr(right, name), value, err_msg=f"{left.name}.{name}")
+
+
+def test_channels_of_similar_work_share_a_pass():
+    made = network(convolution("layer", INPUT, [1, 4, 2, 4, 1, 2]))
+    orders = choose_orders(made, TINY)
+    assert orders[INPUT] == (0, 1, 2, 3)
+    assert passes(orders["layer"]) == [{1, 3}, {2, 5}, {0, 4}]
+    assert compile_network(made, TINY).schedule[0].work == ((4, 4), (2, 2), (1, 1))
+
+
+def test_the_emptiest_pe_takes_the_longest_list():
+    orders = choose_orders(network(convolution("layer", INPUT, [4, 2, 3, 1])), TINY.replace(rows=1))
+    assert orders["layer"] == (0, 2, 3, 1)
+
+
+def test_slots_without_a_channel_come_last():
+    config = TINY.replace(pes=4, rows=1)
+    orders = choose_orders(network(convolution("layer", INPUT, [1, 4, 2, 4, 1, 3])), config)
+    assert passes(orders["layer"], 4) == [{1, 3, 5, 2}, {0, 4}]
+
+
+def test_pooling_keeps_the_order_of_its_input():
+    made = network(
+        convolution("a", INPUT, [1, 4, 2, 4, 1, 2]),
+        MaxPool(name="pool", input="a", window=2, stride=2),
+        GlobalAverage(name="average", input="pool", multiplier=8192, shift=15, low=0, high=255),
+    )
+    orders = choose_orders(made, TINY)
+    assert orders["a"] == orders["pool"] == orders["average"] != tuple(range(6))
+
+
+def test_added_tensors_have_the_order_of_their_summed_work():
+    wide = TensorInfo(channels=6, height=4, width=4, signed=False)
+    made = network(
+        convolution("a", INPUT, [4, 1, 1, 1, 4, 1]),
+        convolution("b", "a", [1, 1, 2, 2, 3, 3], wide),
+        convolution("c", "b", [1, 1, 4, 1, 4, 1], wide, residual="a"),
+        convolution("d", "c", [1, 4, 1, 4, 1, 1], wide),
+    )
+    orders = choose_orders(made, TINY)
+    assert orders["a"] == orders["c"]
+    assert passes(orders["a"])[0] == {0, 4}, "of the sums 5, 2, 5, 2, 8, 2"
+    assert passes(orders["b"]) == [{4, 5}, {2, 3}, {0, 1}]
+    assert passes(orders["d"])[0] == {1, 3}
+
+
+def test_the_order_of_least_steps_is_taken():
+    """Sums of 5, 5, 5, 5, 4, 4 would put channels of 1 and 4 steps into one pass, of both convolutions."""
+    wide = TensorInfo(channels=6, height=4, width=4, signed=False)
+    made = network(
+        convolution("a", INPUT, [1, 4, 1, 4, 2, 2]),
+        convolution("b", "a", [1, 1, 1, 1, 1, 1], wide),
+        convolution("c", "b", [4, 1, 4, 1, 2, 2], wide, residual="a"),
+    )
+    assert passes(choose_orders(made, TINY)["a"]) == [{1, 3}, {4, 5}, {0, 2}]
+
+
+def test_tensors_added_to_the_input_keep_its_order():
+    made = network(
+        convolution("a", INPUT, [1, 4, 2, 4]),
+        convolution("b", "a", [1, 4, 2, 4], residual=INPUT),
+        convolution("c", "b", [1, 4, 1, 4], residual="b"),
+    )
+    orders = choose_orders(made, TINY)
+    assert orders[INPUT] == orders["b"] == orders["c"] == (0, 1, 2, 3)
+    assert orders["a"] != (0, 1, 2, 3)
+
+
+@networks
+def test_no_layer_waits_longer_than_in_the_order_it_came(preset, seed):
+    config = PRESETS[preset]
+    made = random_network(seed, config)
+    orders = choose_orders(made, config)
+    tied = {getattr(layer, "residual", None) for layer in made.layers}
+    for layer in made.layers:
+        if isinstance(layer, Convolution) and layer.residual is None and layer.name not in tied:
+            unsorted = orders | {layer.name: tuple(range(len(layer.coefficients)))}
+            unsorted = {name: unsorted[_home(made, name)] for name in orders}
+            before, after = (
+                next(each for each in reorder(made, chosen).layers if each.name == layer.name)
+                for chosen in (unsorted, orders)
+            )
+            assert steps(after, config) <= steps(before, config), layer.name
+
+
+def _home(made, name):
+    """The tensor whose order ``name`` has."""
+    for layer in reversed(made.layers):
+        if layer.name == name:
+            tie = layer.residual if isinstance(layer, Convolution) else layer.input
+            name = tie or name
+    return name
+
+
+@networks
+def test_the_function_is_the_same(preset, seed):
+    made = random_network(seed, PRESETS[preset])
+    images = np.stack([random_input(seed, made)])
+    for orders in (choose_orders(made, PRESETS[preset]), random_orders(made, seed)):
+        expected = run(made, images)
+        slots = run(reorder(made, orders), images[:, list(orders[INPUT])])
+        for name, order in orders.items():
+            np.testing.assert_array_equal(slots[name], expected[name][:, list(order)], err_msg=name)
+
+
+@networks
+def test_reordering_is_undone_and_done_once(preset, seed):
+    made = random_network(seed, PRESETS[preset])
+    orders = random_orders(made, seed)
+    slots = reorder(made, orders)
+    same(reorder(slots, inverse_orders(orders)), made)
+    same(reorder(slots, {name: tuple(range(len(order))) for name, order in orders.items()}), slots)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_network_in_its_order_gains_nothing_more(preset):
+    config, chains = PRESETS[preset], 0
+    for seed in SEEDS:
+        made = random_network(seed, config)
+        # Where tensors are added, the work depends on orders that are chosen later.
+        if all(getattr(layer, "residual", None) is None for layer in made.layers):
+            chains += 1
+            first = compile_network(made, config)
+            again = compile_network(reorder(made, choose_orders(made, config)), config)
+            assert [layer.steps for layer in again.schedule] == [layer.steps for layer in first.schedule]
+    assert chains
+
+
+@networks
+def test_same_orders_twice(preset, seed):
+    made = [random_network(seed, PRESETS[preset]) for _ in range(2)]
+    assert choose_orders(made[0], PRESETS[preset]) == choose_orders(made[1], PRESETS[preset])
+
+
+def test_wrong_orders_are_refused():
+    made = network(convolution("a", INPUT, [1, 2, 3]), MaxPool(name="pool", input="a", window=2, stride=2))
+    good = {INPUT: (1, 0, 2, 3), "a": (2, 0, 1), "pool": (2, 0, 1)}
+    reorder(made, good)
+    for wrong in ((0, 1), (0, 1, 1), (0, 1, 3), (0, 1, 2, 3)):
+        with pytest.raises(ValueError, match=r"tensor a: expected each of 3 channels once, got \(0, 1"):
+            reorder(made, good | {"a": wrong})
+    with pytest.raises(ValueError, match=r"tensor pool: expected the order of a, got \(0, 1, 2\)"):
+        reorder(made, good | {"pool": (0, 1, 2)})
+    with pytest.raises(ValueError, match=r"tensor a: expected each of 3 channels once, got \(0, 1, 1\)"):
+        inverse_orders({"a": (0, 1, 1)})
