@@ -88,7 +88,7 @@ class ScaleUnit(wiring.Component):
 
         low, high = accumulator[:_LOW_BITS], accumulator[_LOW_BITS:]
         product = Signal(signed(_LOW_BITS + 1 + config.multiplier_bits))
-        offset = Signal(signed(config.bias_bits + 1))
+        offset = Signal(sum_shape)
         m.d.sync += [product.eq(low * scale.multiplier), offset.eq(scale.bias + half)]
         residual_multiplier = layer.residual_multiplier[: config.multiplier_bits - 1]
         residual_sum = _sum_of_products(m, residual, residual_multiplier, name="residual")
