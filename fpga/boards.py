@@ -86,7 +86,15 @@ class Board:
 BOARDS = {
     board.name: board
     for board in (
-        Board(name="ulx3s-25f", platform="ULX3S_25F_Platform", luts=24_288, dsps=28, block_rams=56),
+        Board(
+            name="ulx3s-25f",
+            platform="ULX3S_25F_Platform",
+            luts=24_288,
+            dsps=28,
+            block_rams=56,
+            # A part that is nearly full has longer ways.
+            frequency=40_000_000,
+        ),
         Board(name="ulx3s-85f", platform="ULX3S_85F_Platform", luts=83_640, dsps=156, block_rams=208),
     )
 }

@@ -10,7 +10,7 @@ from fpga.tools import BuildFailure, find_tools, run_tool
 
 from .echo import Echo
 
-BOARD = find_board("ulx3s-25f")
+BOARD = find_board("ulx3s-25f").replace(frequency=50_000_000)
 
 
 def test_plan_holds_the_pll_and_no_path():

@@ -72,7 +72,8 @@ def test_impossible_clock(tmp_path):
     assert "expected a clock that the PLL makes" in line and "33300000 Hz" in line
 
 
-def test_missing_folder(tmp_path):
+def test_missing_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr("fpga.verilog.generate", lambda config: "module farthing; endmodule")
     output = tmp_path / "none" / "x.v"
     assert str(output) in fails("verilog", "--preset", "tiny", "-o", output)
     assert not output.parent.exists()

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from hw.config import Config
 
 ROOT = Path(__file__).parents[2]
@@ -31,6 +33,7 @@ def generate(preset, output, seed, folder):
     return output.read_text()
 
 
+@pytest.mark.slow
 def test_verilog_is_the_same_everywhere(tmp_path):
     (tmp_path / "elsewhere").mkdir()
     text = generate("tiny", tmp_path / "a.v", 1, tmp_path)

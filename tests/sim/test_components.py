@@ -10,6 +10,9 @@ from sim.benches.butterfly import GatherAndScatter
 from sim.runner import run_bench
 from sim.streams import TRAFFIC
 
+#: Compiling simulators takes a minute.
+pytestmark = pytest.mark.slow
+
 PRESETS = ("tiny", "small")
 SEED = 11
 

@@ -20,6 +20,9 @@ from sw.network import IntegerNetwork, TensorInfo
 from sw.records import decode_lists, decode_scales
 from tests.sw.networks import random_convolution
 
+#: Compiling simulators takes a minute.
+pytestmark = pytest.mark.slow
+
 SEED = 13
 
 #: Kernel, stride, padding, height, width, signed input, zero coefficients, zero activations.

@@ -12,6 +12,9 @@ from sw.compiler import compile_network
 from sw.network import IntegerNetwork, TensorInfo
 from tests.sw.networks import random_convolution, random_input, random_network
 
+#: Compiling simulators takes a minute.
+pytestmark = pytest.mark.slow
+
 CONFIG = Config.preset("tiny")
 
 
@@ -83,7 +86,6 @@ def test_damage_is_seen(corrupt, tmp_path):
         assert simulate(program, network, images, **arguments).passed, "the undamaged network fails as well"
 
 
-@pytest.mark.slow
 def test_damage_leaves_a_waveform(tmp_path):
     program, network, images = make_sensitive()
     run = simulate(program, network, images, config=CONFIG, work_dir=tmp_path, corrupt="coefficient")

@@ -17,6 +17,9 @@ from sim.runner import BenchFailure, ToolMissing, run_bench
 from sim.simulators import build_simulator, to_verilog
 from sim.streams import TRAFFIC
 
+#: Compiling and starting simulators takes half a minute.
+pytestmark = pytest.mark.slow
+
 BENCH = "tests.sim.runner_bench"
 SEED = 5
 
