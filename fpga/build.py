@@ -30,6 +30,8 @@ def prepare(board, core, *, seed=1):
         BoardTop(board, core),
         NAME,
         emit_src=False,
+        # Wide multiplexers of ECP5 cost more LUTs than they save: without them a SparseMap decoder halves.
+        synth_opts="-nowidelut",
         script_after_synth="tee -q -o stat.json stat -json",
         # The other router comes to no end on a part that is three quarters full. A miss of the clock is reported
         # with what was reached, which an error of nextpnr would hide.
