@@ -49,7 +49,7 @@ def _layers(program):
 def _convolution(layer, schedule):
     return (
         f"{schedule.multiply_adds:,}",
-        str(len(layer.bases)),
+        str(layer.bases.shape[-3]),
         f"{(layer.coefficients == 0).mean():.1%}",
         f"{schedule.steps:,}",
         f"{schedule.imbalance:.2f}",

@@ -115,7 +115,7 @@ def _total(name, config, *, adds, z_nonzero, taps, dense_macs, chunks_fed, outpu
 
 def _convolution(layer, source, target, config):
     outputs, channels, bases = layer.coefficients.shape
-    taps = layer.bases[0].size
+    taps = math.prod(layer.kernel)
     step = 2 if taps == 1 and layer.stride == 2 else 1
     fed = source[:, :, ::step, ::step]
     pixels = fed.shape[2] * fed.shape[3]
@@ -128,7 +128,7 @@ def _convolution(layer, source, target, config):
         "adds": np.count_nonzero(fed, axis=(2, 3)) @ meetings,
         "z_nonzero": np.array(z_nonzero),
         "taps": taps,
-        "dense_macs": outputs * channels * taps * target.height * target.width,
+        "dense_macs": layer.dense_weights * target.height * target.width,
         "chunks_fed": math.ceil(outputs / config.pes) * pixels * math.ceil(channels / config.chunk),
         "outputs_written": outputs * target.height * target.width,
     }
@@ -183,8 +183,8 @@ def compression(network, program):
     dense = zeros_free = 0
     for layer in network.layers:
         if isinstance(layer, Convolution):
-            outputs, channels, _ = layer.coefficients.shape
-            dense += _DENSE_BITS * outputs * (channels * layer.bases[0].size + 1)
+            outputs = len(layer.coefficients)
+            dense += _DENSE_BITS * (layer.dense_weights + outputs)
             zeros_free += _TERNARY_BITS * int(np.count_nonzero(layer.coefficients))
             zeros_free += _TAP_BITS * layer.bases.size
             zeros_free += outputs * (config.multiplier_bits + config.bias_bits)

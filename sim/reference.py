@@ -56,8 +56,11 @@ def accuracy(network, images, labels):
 
 
 def kernels(layer):
-    """Rebuilt kernels of a convolution: int64 [K, C, R, S], ``sum_m coefficients[k, c, m] * bases[m]``."""
-    return np.tensordot(layer.coefficients.astype(np.int64), layer.bases.astype(np.int64), axes=(2, 0))
+    """Rebuilt kernels of a convolution: int64 [K, C, R, S], ``sum_m coefficients[k, c, m] * bases[k, m]``."""
+    coefficients, bases = layer.coefficients.astype(np.int64), layer.bases.astype(np.int64)
+    if layer.own_bases:
+        return np.einsum("kcm,kmrs->kcrs", coefficients, bases)
+    return np.tensordot(coefficients, bases, axes=(2, 0))
 
 
 def _check_images(info, images):

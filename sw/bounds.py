@@ -43,7 +43,8 @@ def check_convolution(layer, source, residual, config):
         "every z (z_bits)",
         "widen z_bits or use fewer coefficients per output channel and basis",
     )
-    kernels = np.einsum("kcm,mrs->kcrs", layer.coefficients.astype(np.int64), layer.bases.astype(np.int64))
+    bases = np.broadcast_to(layer.bases, (len(layer.coefficients), *layer.bases.shape[-3:]))
+    kernels = np.einsum("kcm,kmrs->kcrs", layer.coefficients.astype(np.int64), bases.astype(np.int64))
     low, high = _reach(kernels, (1, 2, 3), source)
     _fit(
         low.min(),

@@ -62,11 +62,11 @@ def compile_network(network, config):
     orders = choose_orders(network, config)
     placements = place_tensors(network, config, orders)
     # From here on channels are slots.
-    network = reorder(network, orders)
-    compiler = _Compiler(network, config, tensors, placements)
-    for layer in network.layers:
+    slots = reorder(network, orders)
+    compiler = _Compiler(slots, config, tensors, placements)
+    for layer, original in zip(slots.layers, network.layers, strict=True):
         try:
-            compiler.add(layer)
+            compiler.add(layer, original)
         except ValueError as error:
             raise ValueError(f"layer {layer.name}: {error}") from None
     return compiler.program()
@@ -92,13 +92,18 @@ class _Compiler:
         self._lists = []
         self._coefficient_words = 0
 
-    def add(self, layer):
+    def add(self, layer, original):
+        """Add ``layer``, whose channels are slots; ``original`` has them in their natural order."""
         describe = {
             Convolution: self._convolution,
             MaxPool: self._max_pool,
             GlobalAverage: self._global_average,
         }[type(layer)]
         fields = dict.fromkeys(LAYER_FIELDS, 0) | self._common(layer) | describe(layer)
+        work = fields.pop("work", ())
+        pixels = fields["output_height"] * fields["output_width"]
+        weights = original.dense_weights if isinstance(layer, Convolution) else 0
+        self._schedule.append(LayerSchedule(name=layer.name, multiply_adds=weights * pixels, work=work))
         fields["pixels"] = fields["height"] * fields["width"]
         for name, value in fields.items():
             if name not in ("low", "high"):
@@ -159,7 +164,6 @@ class _Compiler:
     def _max_pool(self, layer):
         _limit(layer.window, _POOL_WINDOW, "rows in the window of a pooling", "pool in two layers")
         _limit(layer.stride, _POOL_STRIDE, "as the step of a pooling", "pool in two layers")
-        self._schedule.append(LayerSchedule(name=layer.name, multiply_adds=0))
         return {"operation": Operation.MAX_POOL.value, "stride": layer.stride, "window": layer.window}
 
     def _global_average(self, layer):
@@ -167,7 +171,6 @@ class _Compiler:
         check_average(layer, self._tensors[layer.input], config)
         scales = [Scale(layer.multiplier, 0, 1)] * source.channels
         fields = self._pack_scales(scales, source.chunks * config.chunk)
-        self._schedule.append(LayerSchedule(name=layer.name, multiply_adds=0))
         return fields | {
             "operation": Operation.GLOBAL_AVERAGE.value,
             "passes": source.chunks,
@@ -181,16 +184,6 @@ class _Compiler:
         check_convolution(layer, self._tensors[layer.input], self._tensors.get(layer.residual), config)
         fields = self._window(layer, source, target)
         schedule = schedule_convolution(layer.coefficients, config)
-        self._schedule.append(
-            LayerSchedule(
-                name=layer.name,
-                multiply_adds=layer.coefficients[:, :, 0].size
-                * layer.bases[0].size
-                * target.height
-                * target.width,
-                work=schedule.work,
-            )
-        )
         fields |= self._pack_bases(layer)
         passes = len(schedule.work)
         scales = [
@@ -207,6 +200,7 @@ class _Compiler:
                 "residual_multiplier": layer.residual_multiplier,
             }
         return fields | {
+            "work": schedule.work,
             "operation": Operation.CONVOLUTION.value,
             "passes": passes,
             "groups": config.pes // config.requantisers,
@@ -215,7 +209,7 @@ class _Compiler:
 
     def _window(self, layer, source, target):
         """How the map is fed and which results are kept."""
-        config, (_, kernel_height, kernel_width) = self._config, layer.bases.shape
+        config, (kernel_height, kernel_width) = self._config, layer.kernel
         if kernel_height > config.kernel_height or kernel_width > config.kernel_width:
             raise ValueError(
                 f"expected a kernel of at most {config.kernel_height}x{config.kernel_width} (kernel_height, "
@@ -248,16 +242,22 @@ class _Compiler:
         }
 
     def _pack_bases(self, layer):
-        """Kernels go to the bottom right of the taps: what lies before them is padding."""
-        config, (count, kernel_height, kernel_width) = self._config, layer.bases.shape
+        """Kernels go to the bottom right of the taps: what lies before them is padding.
+
+        Bases of their own come slot after slot, and every PE of every pass has some.
+        """
+        config, (count, kernel_height, kernel_width) = self._config, layer.bases.shape[-3:]
         _limit(count, config.bases, "bases in a layer (bases)")
         base = len(self._bases)
-        for basis in layer.bases:
-            taps = np.zeros((config.kernel_height, config.kernel_width), np.int8)
-            taps[config.kernel_height - kernel_height :, config.kernel_width - kernel_width :] = basis
-            self._bases.append(taps)
+        bases = layer.bases.reshape(-1, kernel_height, kernel_width)
+        slots = -(-len(layer.coefficients) // config.pes) * config.pes if layer.own_bases else 1
+        taps = np.zeros((slots * count, config.kernel_height, config.kernel_width), np.int8)
+        taps[: len(bases), config.kernel_height - kernel_height :, config.kernel_width - kernel_width :] = (
+            bases
+        )
+        self._bases += list(taps)
         _limit(len(self._bases), config.basis_words, "bases of all layers (basis_words)")
-        return {"basis_base": base, "basis_count": count}
+        return {"basis_base": base, "basis_count": count, "basis_own": int(layer.own_bases)}
 
     def _pack_scales(self, scales, slots):
         """One entry a slot; ``slots`` of all passes fill their words."""

@@ -40,7 +40,7 @@ class TensorInfo:
 class Convolution:
     """``out = clamp((acc * multiplier + bias + residual * residual_multiplier + 2^(shift-1)) >> shift)``.
 
-    ``acc[k] = sum_m sum_c bases[m] (*) (coefficients[k, c, m] * input[c])``, as cross-correlation with
+    ``acc[k] = sum_m sum_c bases[k, m] (*) (coefficients[k, c, m] * input[c])``, as cross-correlation with
     zero padding. A fully connected layer is a 1x1 convolution on a 1x1 map.
     """
 
@@ -49,7 +49,7 @@ class Convolution:
     input: str
     #: int8 [K, C, M] in {-1, 0, +1}.
     coefficients: np.ndarray
-    #: int8 [M, R, S].
+    #: int8 [M, R, S], shared by all output channels, or [K, M, R, S], each output channel its own.
     bases: np.ndarray
     #: 1 or 2.
     stride: int
@@ -66,6 +66,24 @@ class Convolution:
     #: Name of the tensor that is added, of the output's shape, or ``None``.
     residual: str | None = None
     residual_multiplier: int = 0
+    #: Groups of the layer before it was compressed; coefficients between groups are zero. Only counting needs it.
+    groups: int = 1
+
+    @property
+    def own_bases(self):
+        """Whether every output channel has bases of its own."""
+        return self.bases.ndim == 4
+
+    @property
+    def kernel(self):
+        """Rows and columns of the kernel."""
+        return self.bases.shape[-2:]
+
+    @property
+    def dense_weights(self):
+        """Weights of the layer before it was compressed."""
+        outputs, channels, _ = self.coefficients.shape
+        return outputs * (channels // self.groups) * self.kernel[0] * self.kernel[1]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -151,14 +169,17 @@ def _check_shift(shift):
 
 def _convolution(layer, tensors):
     source = tensors[layer.input]
-    if layer.coefficients.ndim != 3 or layer.bases.ndim != 3:
+    if layer.coefficients.ndim != 3 or layer.bases.ndim not in (3, 4):
         raise ValueError(
-            f"expected coefficients [K, C, M] and bases [M, R, S], got {layer.coefficients.shape} and {layer.bases.shape}"
+            "expected coefficients [K, C, M] and bases [M, R, S] or [K, M, R, S], "
+            f"got {layer.coefficients.shape} and {layer.bases.shape}"
         )
     outputs, _, bases = layer.coefficients.shape
-    _, kernel_height, kernel_width = layer.bases.shape
+    kernel_height, kernel_width = layer.kernel
     _check_array("coefficients", layer.coefficients, np.int8, (outputs, source.channels, bases), -1, 1)
-    _check_array("bases", layer.bases, np.int8, (bases, kernel_height, kernel_width), -128, 127)
+    expected = (outputs, bases, *layer.kernel) if layer.own_bases else (bases, *layer.kernel)
+    _check_array("bases", layer.bases, np.int8, expected, -128, 127)
+    _check_groups(layer, outputs, source.channels)
     _check_array("multipliers", layer.multiplier, np.int64, (outputs,), -(1 << 15), (1 << 15) - 1)
     _check_array("biases", layer.bias, np.int64, (outputs,), -(1 << 39), (1 << 39) - 1)
     _check_shift(layer.shift)
@@ -186,6 +207,17 @@ def _convolution(layer, tensors):
                 f"expected a residual multiplier from 0 to 32767, got {layer.residual_multiplier}"
             )
     return output
+
+
+def _check_groups(layer, outputs, channels):
+    if layer.groups < 1 or outputs % layer.groups or channels % layer.groups:
+        raise ValueError(
+            f"expected groups that divide {outputs} output and {channels} input channels, got {layer.groups}"
+        )
+    group_of_output = np.arange(outputs) * layer.groups // outputs
+    group_of_input = np.arange(channels) * layer.groups // channels
+    if layer.coefficients[group_of_output[:, None] != group_of_input].any():
+        raise ValueError(f"expected no coefficients between {layer.groups} groups, got some")
 
 
 def _max_pool(layer, tensors):

@@ -77,6 +77,9 @@ def _reordered(layer, inputs, outputs):
     return dataclasses.replace(
         layer,
         coefficients=layer.coefficients[np.ix_(outputs, inputs)],
+        bases=layer.bases[outputs] if layer.own_bases else layer.bases,
+        # Groups are runs of channels, which another order takes apart.
+        groups=1,
         multiplier=layer.multiplier[outputs],
         bias=layer.bias[outputs],
     )
@@ -97,7 +100,7 @@ def _efforts(layer, tensors, order, config):
     coefficients = layer.coefficients if order is None else layer.coefficients[:, list(order)]
     steps, words = channel_efforts(coefficients, config)
     # A 1x1 kernel is fed only the positions that it keeps.
-    fed = tensors[layer.name if layer.bases.shape[1:] == (1, 1) else layer.input]
+    fed = tensors[layer.name if layer.kernel == (1, 1) else layer.input]
     return steps * fed.height * fed.width, words
 
 

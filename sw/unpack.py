@@ -121,11 +121,14 @@ def _convolution(name, source, info, residual, fields, config, bases, scales, li
             strict=True,
         )
     )
+    own = (outputs,) if fields["basis_own"] else ()
+    count = fields["basis_count"] * (outputs if own else 1)
+    bases = bases[fields["basis_base"] : fields["basis_base"] + count]
     return Convolution(
         name=name,
         input=source,
         coefficients=coefficients[:, : info.channels],
-        bases=bases[fields["basis_base"] : fields["basis_base"] + fields["basis_count"]],
+        bases=bases.reshape(*own, fields["basis_count"], *bases.shape[1:]),
         stride=stride,
         padding=first + last,
         multiplier=multiplier,

@@ -1,5 +1,6 @@
 """The network reference against naive loops in the hardware's order of computation."""
 
+import dataclasses
 import time
 
 import numpy as np
@@ -29,7 +30,7 @@ def convolution(rng, name, source, channels, outputs, **changes):
 def naive_convolution(layer, source, residual):
     """Loops over every index; channel accumulation first, then the bases, as the accelerator does."""
     outputs, channels, bases = layer.coefficients.shape
-    _, kernel_height, kernel_width = layer.bases.shape
+    kernel_height, kernel_width = layer.kernel
     _, height, width = source.shape
     top, left, bottom, right = layer.padding
     z = {}
@@ -51,7 +52,8 @@ def naive_convolution(layer, source, residual):
                     for r in range(kernel_height):
                         for s in range(kernel_width):
                             at = k, m, y * layer.stride + r - top, x * layer.stride + s - left
-                            total += int(layer.bases[m, r, s]) * z.get(at, 0)
+                            tap = layer.bases[k, m, r, s] if layer.own_bases else layer.bases[m, r, s]
+                            total += int(tap) * z.get(at, 0)
                 total = total * int(layer.multiplier[k]) + int(layer.bias[k]) + (1 << (layer.shift - 1))
                 if residual is not None:
                     total += layer.residual_multiplier * int(residual[k, y, x])
@@ -85,6 +87,26 @@ def test_convolution(case, signed):
     expected = np.stack([naive_convolution(layer, image, None) for image in images])
     np.testing.assert_array_equal(result, expected)
     assert len(np.unique(expected)) > 10, "the case is too tame to tell right from wrong"
+
+
+def test_dense_and_depthwise():
+    """With bases of their own, output channels can have any 8-bit kernel, and each its own input channel."""
+    rng = np.random.default_rng(4)
+    info = TensorInfo(channels=4, height=6, width=5, signed=False)
+    plain = convolution(rng, "layer", "input", 4, 4)
+    every = np.broadcast_to(np.eye(4, dtype=np.int8), (4, 4, 4)).copy()
+    weights = rng.integers(-128, 128, (4, 4, 3, 3)).astype(np.int8)
+    one = np.eye(4, dtype=np.int8)[:, :, None]
+    images = rng.integers(0, 256, (2, *info.shape))
+    for coefficients, bases, groups in ((every, weights, 1), (one, weights[:, :1], 4)):
+        layer = dataclasses.replace(plain, coefficients=coefficients, bases=bases, groups=groups)
+        network = IntegerNetwork(name="one", input=info, input_scale=1.0, layers=(layer,))
+        expected = np.stack([naive_convolution(layer, image, None) for image in images])
+        np.testing.assert_array_equal(run(network, images)["layer"], expected)
+        assert layer.dense_weights == 4 * 4 * 9 // groups
+    with pytest.raises(ValueError, match="no coefficients between 4 groups"):
+        layer = dataclasses.replace(plain, coefficients=every, bases=weights, groups=4)
+        IntegerNetwork(name="one", input=info, input_scale=1.0, layers=(layer,))
 
 
 def test_whole_network():

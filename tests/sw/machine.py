@@ -104,7 +104,8 @@ def _convolution(program, fields, banks):
                         sign = -1 if word.negative >> lane & 1 else 1
                         z = z + sign * fed[:, :, word.chunk, lane]
                 if word.last:
-                    total += _spread(z, bases[fields["basis_base"] + word.basis], fields)
+                    first = fields["basis_base"] + slot * fields["basis_count"] * fields["basis_own"]
+                    total += _spread(z, bases[first + word.basis], fields)
                     z = np.zeros(fed.shape[:2], np.int64)
         for row in range(fields["output_height"]):
             for column in range(fields["output_width"]):

@@ -24,6 +24,7 @@ def random_convolution(
     empty=0.2,
     residual=None,
     extremes=False,
+    own=False,
 ):
     """A convolution whose outputs use their range.
 
@@ -38,6 +39,8 @@ def random_convolution(
         Part of the coefficients that are zero.
     empty : float
         Part of the (output channel, basis) pairs that have no coefficient at all.
+    own : bool
+        Every output channel has bases of its own.
     extremes : bool
         Coefficients and taps as large as they go, so that sums come near their bounds.
     """
@@ -46,12 +49,11 @@ def random_convolution(
     signs = random.choice([-1, 1], shape)
     coefficients = np.where(random.random(shape) < zeros, 0, signs)
     coefficients *= random.random((outputs, 1, bases)) >= empty
-    taps = (
-        random.integers(-128, 128, (bases, height, width))
-        if extremes
-        else random.integers(-40, 41, (bases, height, width))
+    most = 128 if extremes else 41
+    taps = random.integers(
+        1 - most - extremes, most, (outputs, bases, height, width) if own else (bases, height, width)
     )
-    kernels = np.einsum("kcm,mrs->kcrs", coefficients, taps)
+    kernels = np.einsum("kcm,kmrs->kcrs", coefficients, np.broadcast_to(taps, (outputs, *taps.shape[-3:])))
     spread = np.sqrt((kernels.astype(float) ** 2).sum(axis=(1, 2, 3))) * 80 + 1
     shift = int(random.integers(12, 20))
     multiplier = np.clip(np.rint(60 / spread * (1 << shift)), 1, 32767).astype(np.int64)
@@ -148,6 +150,7 @@ def _random_layer(random, config, label, name, tensors, most):
         "zeros": float(random.choice([0.0, 0.5, 0.9])),
         "empty": float(random.choice([0.0, 0.3, 0.7])),
         "extremes": bool(random.random() < 0.1),
+        "own": bool(random.random() < 0.25),
     }
     plain = random_convolution(random, outputs=outputs, **arguments)
     if random.random() < 0.5:

@@ -67,12 +67,13 @@ def test_random_networks_reach_everything():
             seen.add(type(layer))
             if isinstance(layer, Convolution):
                 seen |= {("stride", layer.stride), ("residual", layer.residual is not None)}
-                seen |= {("kernel", layer.bases.shape[1:]), ("padded", any(layer.padding))}
+                seen |= {("kernel", layer.kernel), ("own", layer.own_bases), ("padded", any(layer.padding))}
     assert {Convolution, MaxPool, GlobalAverage, ("stride", 1), ("stride", 2)} <= seen
     assert {
         ("residual", True),
         ("kernel", (1, 1)),
         ("kernel", (3, 3)),
+        ("own", True),
         ("padded", True),
         ("padded", False),
     } <= seen
@@ -199,7 +200,7 @@ def test_unpacked_network_is_the_same(preset, seed):
             assert getattr(got, name) == getattr(layer, name), name
         for name in ("coefficients", "multiplier", "bias"):
             np.testing.assert_array_equal(getattr(got, name), getattr(layer, name), err_msg=name)
-        height, width = layer.bases.shape[1:]
+        height, width = layer.kernel
         rebuilt, expected = kernels(got), kernels(layer)
         np.testing.assert_array_equal(rebuilt[:, :, -height:, -width:], expected)
         assert np.abs(rebuilt).sum() == np.abs(expected).sum()
