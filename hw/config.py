@@ -194,6 +194,12 @@ class Config:
         return max(1, (self.bases - 1).bit_length())
 
     @property
+    def adders(self):
+        """Activations that all rows together can add in one cycle."""
+        width = self.chunk if self.accumulation == "tree" else self.lanes
+        return self.pes * self.rows * width
+
+    @property
     def multipliers(self):
         """Multipliers of all MACs: the divisor of the dense ideal."""
         return self.pes * self.taps
@@ -216,5 +222,6 @@ PRESETS = {
         layers=16,
         link_timeout=4096,
     ),
-    "small": Config(name="small"),
+    # The tree takes fewer LUTs at N = 16 and never more cycles: see bench/accumulation.py.
+    "small": Config(name="small", accumulation="tree"),
 }

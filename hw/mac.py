@@ -248,7 +248,8 @@ class BasisMac(wiring.Component):
         # Results that the stride keeps.
         skip, out_column, out_row = Signal.like(drain_left), Signal(place_bits), Signal(place_bits)
         keep, keep_column, keep_row = Signal(), Signal(), Signal()
-        halved = layer.stride == 2
+        halved = Signal()
+        m.d.sync += halved.eq(layer.stride == 2)
         m.d.comb += [
             keep_column.eq(
                 Mux(

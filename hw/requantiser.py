@@ -69,7 +69,12 @@ class Requantiser(wiring.Component):
         units = config.requantisers
         slots = config.chunk // units
         slot_bits = (slots - 1).bit_length()
-        residual_wanted = layer.residual[0]
+        # The description stands long before a start.
+        residual_wanted, averaging = Signal(), Signal()
+        m.d.sync += [
+            residual_wanted.eq(layer.residual[0]),
+            averaging.eq(layer.operation == Operation.GLOBAL_AVERAGE.value),
+        ]
 
         # Walk: where every group of results belongs.
         tag = data.StructLayout(
@@ -152,7 +157,6 @@ class Requantiser(wiring.Component):
         m.d.comb += self.busy.eq(~fsm.ongoing("Idle"))
 
         # Join: entries, residuals and results of a group enter the scale units together.
-        averaging = layer.operation == Operation.GLOBAL_AVERAGE.value
         residual_there = self.residual_response.valid | ~residual_wanted
         results_there, joined = Signal(), Signal()
         accumulators = Signal(data.ArrayLayout(signed(config.accumulator_bits), units))

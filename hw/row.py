@@ -7,11 +7,12 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from .channel_accumulation import ChannelAccumulation
 from .closing import PixelCloser
-from .coefficients import CoefficientWalker, coefficient_write_layout
+from .coefficients import CoefficientWalker, coefficient_write_layout, walked_layout
 from .formats import Layer, z_layout
 from .masked_tree import MaskedTree
 from .matcher import Matcher
 from .ring import ReaderSignature
+from .skid import SkidBuffer
 
 __all__ = ["ACCUMULATIONS", "Row"]
 
@@ -67,6 +68,7 @@ class Row(wiring.Component):
         m = Module()
         config = self._config
         m.submodules.walker = walker = CoefficientWalker(config)
+        m.submodules.skid = skid = SkidBuffer(walked_layout(config))
         m.submodules.matcher = matcher = Matcher(config)
         m.submodules.accumulation = accumulation = ACCUMULATIONS[config.accumulation](config)
         m.submodules.closer = closer = PixelCloser(config)
@@ -83,7 +85,8 @@ class Row(wiring.Component):
             fifo.r_en.eq(self.z.ready),
         ]
         connect(m, coefficients=flipped(self.coefficients), walker=walker.write)
-        connect(m, walker=walker.o, matcher=matcher.i)
+        connect(m, walker=walker.o, skid=skid.i)
+        connect(m, skid=skid.o, matcher=matcher.i)
         connect(m, matcher=matcher.reader, ring=flipped(self.reader))
         connect(m, matcher=matcher.o, accumulation=accumulation.i)
         connect(m, accumulation=accumulation.o, closer=closer.i)

@@ -39,11 +39,12 @@ class LayerCount:
     dense_macs: int
     #: Chunks read from activation memory: the input once for each ``pes`` output channels (once where no PE works).
     chunks_fed: int
-    #: Words written to activation memory: one a result of a convolution or average, one a chunk of a pooled map.
+    #: Words written to activation memory: ``requantisers`` results of a convolution or average each, one for each
+    #: chunk of a pooled map.
     outputs_written: int
     #: ``dense_macs / config.multipliers``: the dense ideal, every multiplier busy in every cycle.
     dense_ideal_cycles: float
-    #: For each image the greatest of ``adds / (pes * rows * lanes)``, ``z_nonzero / pes`` (a MAC takes one ``z`` a
+    #: For each image the greatest of ``adds / config.adders``, ``z_nonzero / pes`` (a MAC takes one ``z`` a
     #: cycle), ``chunks_fed / 1`` and ``outputs_written / 1`` (the ports of activation memory).
     bound_cycles: float
 
@@ -92,7 +93,7 @@ def _total(name, config, *, adds, z_nonzero, taps, dense_macs, chunks_fed, outpu
     images = len(adds)
     bounds = [
         max(
-            int(image_adds) / (config.pes * config.rows * config.lanes),
+            int(image_adds) / config.adders,
             int(image_z) / config.pes,
             chunks_fed,
             outputs_written,
@@ -130,7 +131,7 @@ def _convolution(layer, source, target, config):
         "taps": taps,
         "dense_macs": layer.dense_weights * target.height * target.width,
         "chunks_fed": math.ceil(outputs / config.pes) * pixels * math.ceil(channels / config.chunk),
-        "outputs_written": outputs * target.height * target.width,
+        "outputs_written": math.ceil(outputs / config.requantisers) * target.height * target.width,
     }
 
 
@@ -150,7 +151,9 @@ def _window(layer, source, target, config, images):
         "taps": 0,
         "dense_macs": 0,
         "chunks_fed": pixels * chunks,
-        "outputs_written": target.channels if averaged else target.height * target.width * chunks,
+        "outputs_written": math.ceil(target.channels / config.requantisers)
+        if averaged
+        else target.height * target.width * chunks,
     }
 
 

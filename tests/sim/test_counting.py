@@ -51,12 +51,13 @@ def test_by_hand():
     assert convolution.operations == 15
     assert convolution.dense_macs == 3 * 2 * 4
     # Two PEs: three channels take two passes over four pixels of one chunk.
-    assert convolution.chunks_fed == 8 and convolution.outputs_written == 12
+    # Two results are requantised and written at a time.
+    assert convolution.chunks_fed == 8 and convolution.outputs_written == 8
     assert convolution.dense_ideal_cycles == 24 / 18
-    assert convolution.bound_cycles == 12
+    assert convolution.bound_cycles == 8
     assert convolution.utilisation(24) == 0.5 and convolution.speedup(4 / 3) == 1
     assert (pool.adds, pool.macs, pool.chunks_fed, pool.outputs_written, pool.bound_cycles) == (0, 0, 4, 1, 4)
-    assert (average.dense_macs, average.chunks_fed, average.outputs_written) == (0, 4, 3)
+    assert (average.dense_macs, average.chunks_fed, average.outputs_written) == (0, 4, 2)
 
 
 def test_images_add_up():
