@@ -55,7 +55,7 @@ def test_by_hand():
     assert convolution.chunks_fed == 8 and convolution.outputs_written == 8
     assert convolution.dense_ideal_cycles == 24 / 18
     assert convolution.bound_cycles == 8
-    assert convolution.utilisation(24) == 0.5 and convolution.speedup(4 / 3) == 1
+    assert convolution.utilisation(16) == 0.5 and convolution.speedup(4 / 3) == 1
     assert (pool.adds, pool.macs, pool.chunks_fed, pool.outputs_written, pool.bound_cycles) == (0, 0, 4, 1, 4)
     assert (average.dense_macs, average.chunks_fed, average.outputs_written) == (0, 4, 2)
 
