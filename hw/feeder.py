@@ -6,12 +6,13 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .formats import Layer, dense_layout, read_layout
+from .settled import settled
 
 __all__ = ["Feeder"]
 
 
 class Feeder(wiring.Component):
-    """Reads the chunks of a map in raster order, ``passes`` times, one chunk a cycle.
+    """Reads the chunks of a map in raster order, ``passes`` times, one chunk a cycle, one cycle after memory gives it.
 
     ``input_row`` and ``input_pixel`` are the steps between what is fed, so a strided 1x1 convolution feeds
     only the pixels that it uses. Lanes of a pixel's last chunk beyond its channels leave as zero.
@@ -65,10 +66,13 @@ class Feeder(wiring.Component):
         m = Module()
         layer = self.layer
         row_address, pixel_address = Signal(16), Signal(16)
-        chunk, column, row, passes_left = Signal(16), Signal(16), Signal(16), Signal(16)
-        last_chunk = chunk == layer.input_chunks - 1
-        last_column = column == layer.width - 1
-        last_row = row == layer.height - 1
+        place_bits = self._config.line.bit_length()
+        chunk, column, row = Signal(self._config.chunk_bits), Signal(place_bits), Signal(place_bits)
+        passes_left = Signal(range(self._config.channels + 1))
+        chunks = settled(m, layer.input_chunks - 1, width=self._config.chunk_bits)
+        last_chunk = chunk == chunks
+        last_column = column == settled(m, layer.width - 1, width=place_bits)
+        last_row = row == settled(m, layer.height - 1, width=place_bits)
 
         def rewind():
             m.d.sync += [
@@ -113,15 +117,14 @@ class Feeder(wiring.Component):
                                     m.next = "Idle"
 
         # Which chunk of its pixel a response is: responses come in order.
-        arriving = Signal(16)
-        last_arriving = arriving == layer.input_chunks - 1
-        m.d.comb += [
-            self.o.valid.eq(self.response.valid),
-            self.response.ready.eq(self.o.ready),
-        ]
-        for lane in range(self._config.chunk):
-            unused = last_arriving & (layer.input_lanes <= lane)
-            m.d.comb += self.o.payload[lane].eq(Mux(unused, 0, self.response.payload[lane]))
-        with m.If(self.response.valid & self.response.ready):
-            m.d.sync += arriving.eq(Mux(last_arriving, 0, arriving + 1))
+        arriving = Signal.like(chunk)
+        last_arriving = arriving == chunks
+        lanes = settled(m, Cat(layer.input_lanes > lane for lane in range(self._config.chunk)))
+        with m.If(~self.o.valid | self.o.ready):
+            m.d.comb += self.response.ready.eq(1)
+            m.d.sync += self.o.valid.eq(self.response.valid)
+            for lane, value in enumerate(self.response.payload):
+                m.d.sync += self.o.payload[lane].eq(Mux(last_arriving & ~lanes[lane], 0, value))
+            with m.If(self.response.valid):
+                m.d.sync += arriving.eq(Mux(last_arriving, 0, arriving + 1))
         return m

@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 
 from .config import ACTIVATION_BITS
 from .formats import Layer, dense_layout, read_layout
+from .settled import settled
 
 __all__ = ["GlobalSum"]
 
@@ -52,8 +53,9 @@ class GlobalSum(wiring.Component):
 
         chunk, address = Signal(16), Signal(16)
         column, row = Signal(16), Signal(16)
-        last_pixel = (column == layer.width - 1) & (row == layer.height - 1)
-        last_chunk = chunk == layer.input_chunks - 1
+        width, height = settled(m, layer.width - 1), settled(m, layer.height - 1)
+        last_pixel = (column == width) & (row == height)
+        last_chunk = chunk == settled(m, layer.input_chunks - 1)
 
         def first_pixel(of_chunk):
             m.d.sync += [address.eq(layer.input_base + of_chunk), column.eq(0), row.eq(0)]
@@ -72,7 +74,7 @@ class GlobalSum(wiring.Component):
                 m.d.comb += self.request.valid.eq(1)
                 with m.If(self.request.ready):
                     m.d.sync += [address.eq(address + layer.input_chunks), column.eq(column + 1)]
-                    with m.If(column == layer.width - 1):
+                    with m.If(column == width):
                         m.d.sync += [column.eq(0), row.eq(row + 1)]
                     with m.If(last_pixel):
                         first_pixel(chunk + 1)
@@ -93,9 +95,9 @@ class GlobalSum(wiring.Component):
                         value = Cat(byte, byte[-1] & layer.input_signed[0]).as_signed()
                         m.d.sync += total.eq(total + value)
                     m.d.sync += arriving_column.eq(arriving_column + 1)
-                    with m.If(arriving_column == layer.width - 1):
+                    with m.If(arriving_column == width):
                         m.d.sync += [arriving_column.eq(0), arriving_row.eq(arriving_row + 1)]
-                        with m.If(arriving_row == layer.height - 1):
+                        with m.If(arriving_row == height):
                             m.d.sync += arriving_row.eq(0)
                             m.next = "Give"
             with m.State("Give"):

@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out
 from .bases import basis_write_layout, loaded_layout
 from .formats import Layer, basis_layout, z_layout
 from .lines import PartialSumLines
+from .settled import settled
 
 __all__ = ["BasisMac"]
 
@@ -120,6 +121,8 @@ class BasisMac(wiring.Component):
         line, width, height = (field[:place_bits] for field in (layer.line, layer.width, layer.height))
         output_width, output_height = layer.output_width[:place_bits], layer.output_height[:place_bits]
         pad_top, pad_left = layer.pad_top[:3], layer.pad_left[:3]
+        last_column = settled(m, line - 1, width=place_bits)
+        last_row = settled(m, height - 1, width=place_bits)
         kernel_height, kernel_width = config.kernel_height, config.kernel_width
 
         m.submodules.taps = taps = memory.Memory(
@@ -166,9 +169,9 @@ class BasisMac(wiring.Component):
         def next_position():
             m.d.comb += advance.eq(1)
             m.d.sync += column.eq(column + 1)
-            with m.If(column == line - 1):
+            with m.If(column == last_column):
                 m.d.sync += [column.eq(0), row.eq(row + 1)]
-                with m.If(row == height - 1):
+                with m.If(row == last_row):
                     m.d.sync += [row.eq(0), passes_left.eq(passes_left - 1)]
                     with m.If(layer.basis_own[0]):
                         m.d.sync += [half.eq(~half), self.needed.bit_select(half, 1).eq(0)]
@@ -176,7 +179,7 @@ class BasisMac(wiring.Component):
         with m.If(self.loaded.valid):
             m.d.sync += self.needed.bit_select(self.loaded.p.half, 1).eq(1)
 
-        last_position = (column == line - 1) & (row == height - 1) & (passes_left == 1)
+        last_position = (column == last_column) & (row == last_row) & (passes_left == 1)
         with m.FSM() as fsm:
             with m.State("Idle"):
                 m.d.sync += [
@@ -248,8 +251,7 @@ class BasisMac(wiring.Component):
         # Results that the stride keeps.
         skip, out_column, out_row = Signal.like(drain_left), Signal(place_bits), Signal(place_bits)
         keep, keep_column, keep_row = Signal(), Signal(), Signal()
-        halved = Signal()
-        m.d.sync += halved.eq(layer.stride == 2)
+        halved = settled(m, layer.stride == 2)
         m.d.comb += [
             keep_column.eq(
                 Mux(
@@ -271,9 +273,9 @@ class BasisMac(wiring.Component):
             m.d.sync += skip.eq(skip - 1)
         with m.Elif(advance_4):
             m.d.sync += out_column.eq(out_column + 1)
-            with m.If(out_column == line - 1):
+            with m.If(out_column == last_column):
                 m.d.sync += [out_column.eq(0), out_row.eq(out_row + 1)]
-                with m.If(out_row == height - 1):
+                with m.If(out_row == last_row):
                     m.d.sync += out_row.eq(0)
 
         m.submodules.results = results = SyncFIFOBuffered(

@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 from .activations import activation_write_layout
 from .config import ACTIVATION_BITS
 from .formats import Layer, dense_layout, read_layout
+from .settled import settled
 
 __all__ = ["MaxPool"]
 
@@ -61,11 +62,16 @@ class MaxPool(wiring.Component):
         window_row_offset, window_column_offset = Signal(16), Signal(16)
         row, column, chunk = Signal(16), Signal(16), Signal(16)
         window_row, window_column = Signal(4), Signal(4)
-        last_window_column = window_column == layer.window - 1
-        last_window_row = window_row == layer.window - 1
-        last_chunk = chunk == layer.input_chunks - 1
-        last_column = column == layer.output_width - 1
-        last_row = row == layer.output_height - 1
+        window = settled(m, layer.window - 1, width=4)
+        last_window_column = window_column == window
+        last_window_row = window_row == window
+        last_chunk = chunk == settled(m, layer.input_chunks - 1)
+        last_column = column == settled(m, layer.output_width - 1)
+        last_row = row == settled(m, layer.output_height - 1)
+        pixel_step, row_step = (
+            settled(m, times_stride(layer.input_pixel)),
+            settled(m, times_stride(layer.input_row)),
+        )
 
         def next_tap():
             m.d.sync += [
@@ -88,14 +94,14 @@ class MaxPool(wiring.Component):
             m.d.sync += [
                 chunk.eq(0),
                 column.eq(column + 1),
-                pixel_address.eq(pixel_address + times_stride(layer.input_pixel)),
+                pixel_address.eq(pixel_address + pixel_step),
             ]
             with m.If(last_column):
                 m.d.sync += [
                     column.eq(0),
                     row.eq(row + 1),
-                    row_address.eq(row_address + times_stride(layer.input_row)),
-                    pixel_address.eq(row_address + times_stride(layer.input_row)),
+                    row_address.eq(row_address + row_step),
+                    pixel_address.eq(row_address + row_step),
                 ]
 
         finished = Signal()
@@ -128,7 +134,7 @@ class MaxPool(wiring.Component):
         greater = Signal(dense_layout(self._config))
         arriving_row, arriving_column = Signal(4), Signal(4)
         first = (arriving_row == 0) & (arriving_column == 0)
-        window_ends = (arriving_row == layer.window - 1) & (arriving_column == layer.window - 1)
+        window_ends = (arriving_row == window) & (arriving_column == window)
         address = Signal(range(self._config.activation_words))
         sign_flip = Cat(C(0, ACTIVATION_BITS - 1), layer.input_signed[0])
         for lane, value in enumerate(self.response.payload):
@@ -139,7 +145,7 @@ class MaxPool(wiring.Component):
         m.d.sync += self.write.valid.eq(0)
         with m.If(self.response.valid):
             m.d.sync += [best.eq(greater), arriving_column.eq(arriving_column + 1)]
-            with m.If(arriving_column == layer.window - 1):
+            with m.If(arriving_column == window):
                 m.d.sync += [arriving_column.eq(0), arriving_row.eq(arriving_row + 1)]
             with m.If(window_ends):
                 m.d.sync += [arriving_row.eq(0), self.write.valid.eq(1), address.eq(address + 1)]

@@ -9,6 +9,7 @@ from .config import ACTIVATION_BITS
 from .formats import Layer, Operation, dense_layout, read_layout, scale_word_layout
 from .memory import WordMemory, word_write_layout
 from .scaling import ScaleUnit
+from .settled import settled
 
 __all__ = ["Requantiser", "scale_write_layout"]
 
@@ -69,12 +70,8 @@ class Requantiser(wiring.Component):
         units = config.requantisers
         slots = config.chunk // units
         slot_bits = (slots - 1).bit_length()
-        # The description stands long before a start.
-        residual_wanted, averaging = Signal(), Signal()
-        m.d.sync += [
-            residual_wanted.eq(layer.residual[0]),
-            averaging.eq(layer.operation == Operation.GLOBAL_AVERAGE.value),
-        ]
+        residual_wanted = settled(m, layer.residual[0])
+        averaging = settled(m, layer.operation == Operation.GLOBAL_AVERAGE.value)
 
         # Walk: where every group of results belongs.
         tag = data.StructLayout(
@@ -85,11 +82,12 @@ class Requantiser(wiring.Component):
         request, entry = scales.request, scales.response
 
         pass_scale, pass_slot, position = Signal(16), Signal(16), Signal(16)
-        group, column, row, passes_left = Signal(8), Signal(16), Signal(16), Signal(16)
+        group, passes_left = Signal(8), Signal(range(config.channels + 1))
+        column, row = Signal(config.line.bit_length()), Signal(config.line.bit_length())
         slot, place = Signal(16), Signal(16)
-        last_group = group == layer.groups - 1
-        last_column = column == layer.output_width - 1
-        last_row = row == layer.output_height - 1
+        last_group = group == settled(m, layer.groups - 1, width=len(group))
+        last_column = column == settled(m, layer.output_width - 1, width=len(column))
+        last_row = row == settled(m, layer.output_height - 1, width=len(row))
         last = last_group & last_column & last_row & (passes_left == 1)
         m.d.comb += [
             slot.eq(pass_slot + group),
