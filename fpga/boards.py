@@ -32,6 +32,8 @@ class Board:
     crystal: int = 25_000_000
     #: Clock of the accelerator, in Hz.
     frequency: int = 50_000_000
+    #: Router of nextpnr: the first gives a faster clock, the second comes to an end on a part that is nearly full.
+    router: str = "router1"
     #: Bits per second of the host link, through the board's USB serial bridge.
     baud: int = 1_000_000
 
@@ -94,6 +96,7 @@ BOARDS = {
             block_rams=56,
             # A part that is nearly full has longer ways.
             frequency=40_000_000,
+            router="router2",
         ),
         Board(name="ulx3s-85f", platform="ULX3S_85F_Platform", luts=83_640, dsps=156, block_rams=208),
     )

@@ -33,9 +33,8 @@ def prepare(board, core, *, seed=1):
         # Wide multiplexers of ECP5 cost more LUTs than they save: without them a SparseMap decoder halves.
         synth_opts="-nowidelut",
         script_after_synth="tee -q -o stat.json stat -json",
-        # The other router comes to no end on a part that is three quarters full. A miss of the clock is reported
-        # with what was reached, which an error of nextpnr would hide.
-        nextpnr_opts=f"--seed {seed} --router router2 --timing-allow-fail --report report.json",
+        # A miss of the clock is reported with what was reached, which an error of nextpnr would hide.
+        nextpnr_opts=f"--seed {seed} --router {board.router} --timing-allow-fail --report report.json",
     )
 
 
