@@ -16,7 +16,7 @@ from sw.network import INPUT
 from sw.records import decode_lists
 
 from .cycle_kernel import convolution_cycles
-from .cycle_tokens import STEPS_SHIFT, make_tokens, pack_matches
+from .cycle_tokens import STEPS_SHIFT, make_tokens, nonzero_sums, pack_matches
 
 __all__ = ["layer_cycles"]
 
@@ -95,27 +95,28 @@ class _Convolution:
         # The words of one z follow one another.
         self._z = np.cumsum(self._last) - self._last
         lanes = np.arange(config.chunk, dtype=np.uint64)
-        nonzero = (self._map[:, None] >> lanes & np.uint64(1)).astype(np.float32)
+        nonzero = (self._map[:, None] >> lanes & np.uint64(1)).astype(np.int32)
         negative = np.array([word.negative for word in words], np.uint64)[:, None] >> lanes & np.uint64(1)
-        self._coefficients = np.zeros((self._z[-1] + 1, layer["input_chunks"], config.chunk), np.float32)
-        self._coefficients[self._z, self._chunk] = nonzero - 2 * negative.astype(np.float32)
+        coefficients = np.zeros((self._z[-1] + 1, layer["input_chunks"], config.chunk), np.int32)
+        coefficients[self._z, self._chunk] = nonzero - 2 * negative.astype(np.int32)
+        self._coefficients = coefficients.reshape(len(coefficients), -1)
 
     def cycles(self, tensor):
         """Cycles from the start until nothing is busy; ``tensor`` [C, H, W] has its channels in the order of memory."""
         layer, config = self._layer, self._config
         chunks, pixels = layer["input_chunks"], layer["pixels"]
         step = layer["input_pixel"] // chunks
-        fed = np.zeros((chunks * config.chunk, layer["height"], layer["width"]), np.float32)
-        fed[: len(tensor)] = tensor[:, ::step, ::step][:, : layer["height"], : layer["width"]]
-        fed = fed.reshape(chunks * config.chunk, pixels)
-        # Sums of 8-bit activations are exact in 24 bits.
-        nonzero = (self._coefficients.reshape(len(self._coefficients), -1) @ fed) != 0
-        bits = np.uint64(1) << np.arange(config.chunk, dtype=np.uint64)[:, None]
-        masks = ((fed != 0).reshape(chunks, config.chunk, pixels) * bits).sum(axis=1, dtype=np.uint64)
+        fed = np.zeros((layer["height"], layer["width"], chunks * config.chunk), np.int32)
+        used = tensor[:, ::step, ::step][:, : layer["height"], : layer["width"]]
+        fed[:, :, : len(tensor)] = used.transpose(1, 2, 0)
+        fed = fed.reshape(pixels, chunks * config.chunk)
+        nonzero = nonzero_sums(fed, self._coefficients)
 
         concentrates = config.accumulation == "concentration"
         tokens, token_start = make_tokens(nonzero, self._counts, self._word_start, self._z, self._last)
         if concentrates:
+            bits = np.uint64(1) << np.arange(config.chunk, dtype=np.uint64)
+            masks = ((fed != 0).reshape(pixels, chunks, config.chunk) * bits).sum(axis=2, dtype=np.uint64)
             matches = pack_matches(masks, self._counts, self._word_start, self._chunk, self._map)
             tokens += (_steps(matches, config) - 1) << STEPS_SHIFT
         own = bool(layer["basis_own"])

@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-__all__ = ["EMIT", "END", "NONZERO", "STEPS_SHIFT", "VALID", "make_tokens", "pack_matches"]
+__all__ = ["EMIT", "END", "NONZERO", "STEPS_SHIFT", "VALID", "make_tokens", "nonzero_sums", "pack_matches"]
 
 #: Bits of a token, a coefficient word that meets a pixel: it is there; it gives a ``z`` to the end of its row; that is not
 #: zero; it ends the pixel. The steps of concentration lie above them.
@@ -12,19 +12,33 @@ STEPS_SHIFT = 4
 
 
 @njit(cache=True)
+def nonzero_sums(activations, coefficients):
+    """Which ``z`` are not zero, bool [pixels, z], of int32 arrays [pixels, channels] and [z, channels]."""
+    pixels, channels = activations.shape
+    found = np.empty((pixels, len(coefficients)), np.bool_)
+    for pixel in range(pixels):
+        for z in range(len(coefficients)):
+            total = np.int32(0)
+            for channel in range(channels):
+                total += activations[pixel, channel] * coefficients[z, channel]
+            found[pixel, z] = total != 0
+    return found
+
+
+@njit(cache=True)
 def make_tokens(nonzero, counts, word_start, word_z, word_last):
     """Tokens of all rows and where those of each row start; they lie by row, pass, pixel, word, and take one step each.
 
     Parameters
     ----------
-    nonzero : bool array [z, pixels]
+    nonzero : bool array [pixels, z]
     counts, word_start : int array [passes, rows of all PEs]
         Length of each list, and where its words lie in the following arrays.
     word_z, word_last : arrays [words]
         The ``z`` of a word, and whether it is the last of it.
     """
     passes, readers = counts.shape
-    pixels = nonzero.shape[1]
+    pixels = len(nonzero)
     starts = np.zeros(readers, np.int64)
     tokens = np.empty(counts.sum() * pixels, np.uint16)
     at = 0
@@ -38,7 +52,7 @@ def make_tokens(nonzero, counts, word_start, word_z, word_last):
                     token = VALID | 1 << STEPS_SHIFT
                     if word == end - 1:
                         token |= END | EMIT
-                    if word_last[word] and nonzero[word_z[word], pixel]:
+                    if word_last[word] and nonzero[pixel, word_z[word]]:
                         token |= NONZERO | EMIT
                     tokens[at] = token
                     at += 1
@@ -51,13 +65,13 @@ def pack_matches(masks, counts, word_start, word_chunk, word_map):
 
     Parameters
     ----------
-    masks : uint64 array [chunks, pixels]
+    masks : uint64 array [pixels, chunks]
         Activations that are not zero.
     word_chunk, word_map : arrays [words]
         Chunk and uint64 coefficients of a word.
     """
     passes, readers = counts.shape
-    pixels = masks.shape[1]
+    pixels = len(masks)
     matches = np.empty(counts.sum() * pixels, np.uint64)
     one, at = np.uint64(1), 0
     for reader in range(readers):
@@ -66,7 +80,7 @@ def pack_matches(masks, counts, word_start, word_chunk, word_map):
             end = first + counts[number, reader]
             for pixel in range(pixels):
                 for word in range(first, end):
-                    mask = masks[word_chunk[word], pixel]
+                    mask = masks[pixel, word_chunk[word]]
                     match = mask & word_map[word]
                     packed, place = np.uint64(0), np.uint64(0)
                     while match:
