@@ -2,8 +2,9 @@
 
 ``python -m bench.cycle_model`` runs random networks of several configurations in both, prints the table and writes
 ``bench/results/cycle_model.json``. The RTL's seconds are its share of the simulation: the cycles that the layers took,
-at the cycles a second of the whole simulation (loading and reading run at the same speed). The model's seconds hold all that it
-does for a program and its tensors, once it is compiled.
+at the cycles a second of the whole simulation, which also loads and reads and takes about two seconds to start; building
+the simulator does not count. The model's seconds are the median of some runs with all that it does for a program and its
+tensors; compiling its loop does not count.
 """
 
 import json

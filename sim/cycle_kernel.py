@@ -1,4 +1,15 @@
-"""The cycle loop of a convolution: queues and handshakes of the block and what surrounds it, without any data."""
+"""The cycle loop of a convolution: queues and handshakes of the block and what surrounds it, without any data.
+
+Each turn of the loop is one cycle; every unit is looked at from its sink to its source, so that what it decides on is still
+the state before the clock edge. Three parts need no registers of their own, as their source never pauses and a pipeline
+that is always offered something holds no gap:
+
+- The feeder, its memory and the encoder have a chunk in every cycle from ``_FIRST_CHUNK`` on, until all are written.
+- The requantiser has its next entry, and its residual beside it, in every cycle from ``_FIRST_ENTRY`` on.
+- A row has its next coefficient word in every cycle within a pass. Between passes a header follows the last word, word
+  ``n``, when that enters the skid buffer, which it does when word ``n - 2`` has been taken, or as fast as words come; the
+  first word of the next pass is there five cycles later.
+"""
 
 import numpy as np
 from numba import njit
