@@ -1,0 +1,174 @@
+"""Cycle model: the cycles that the accelerator takes for each layer, without simulating its RTL.
+
+The numbers are those of the device's own counters: from the first cycle in which the sequencer reads the description
+of a layer to the one in which it notes the cycles. What depends on data (matches of a chunk, which ``z`` are zero) is
+worked out ahead; ``sim.cycle_kernel`` then follows the queues.
+"""
+
+from functools import cache
+
+import numpy as np
+
+from hw.concentration import Concentration
+from hw.formats import LAYER_FIELDS, Operation
+from hw.protocol import Target
+from sw.network import INPUT
+from sw.records import decode_lists
+
+from .cycle_kernel import convolution_cycles
+from .cycle_tokens import STEPS_SHIFT, make_tokens, nonzero_sums, pack_matches
+
+__all__ = ["layer_cycles"]
+
+#: From the first cycle of a description to the start of the units: words, memory (2) and a state.
+_DESCRIBE = len(LAYER_FIELDS) + 3
+#: From the first cycle in which no unit is busy to the note.
+_NOTE = 1
+#: Widest chunk for which the steps of every pattern of matches are kept.
+_TABLE_WIDTH = 16
+
+
+def layer_cycles(program, tensors):
+    """Cycles of each layer for each image, equal to what the device counts.
+
+    Parameters
+    ----------
+    program : sw.program.Program
+    tensors : dict
+        All tensors of the images, as ``sim.reference.run`` gives them.
+
+    Returns
+    -------
+    int64 array [images, layers]
+    """
+    images = len(tensors[INPUT])
+    cycles = np.zeros((images, len(program.layers)), np.int64)
+    made = {_place(program.tensors[INPUT]): INPUT}
+    for number, (name, layer) in enumerate(zip(program.layer_names, program.layers, strict=True)):
+        source = made[layer["input_bank"], layer["input_base"]]
+        made[_place(program.tensors[name])] = name
+        operation = Operation(layer["operation"])
+        if operation is Operation.MAX_POOL:
+            cycles[:, number] = _max_pool(layer)
+        elif operation is Operation.GLOBAL_AVERAGE:
+            cycles[:, number] = _global_average(layer, program.config)
+        else:
+            convolution = _Convolution(program, layer)
+            order = list(program.tensors[source].order)
+            cycles[:, number] = [convolution.cycles(image[order]) for image in tensors[source]]
+    return cycles + _DESCRIBE + _NOTE
+
+
+def _place(placement):
+    return placement.bank.value, placement.base
+
+
+def _max_pool(layer):
+    """One chunk of a window a cycle from the cycle after the start; memory, maximum, write and two states follow."""
+    chunks = layer["output_height"] * layer["output_width"] * layer["input_chunks"]
+    return chunks * layer["window"] ** 2 + 5
+
+
+def _global_average(layer, config):
+    """Adding a chunk and giving its sums take turns, from the third cycle on; the last sum has its way to go."""
+    turn = layer["height"] * layer["width"] + config.chunk // config.requantisers
+    return 2 + layer["input_chunks"] * turn + 9
+
+
+class _Convolution:
+    """What one convolution does whatever the image."""
+
+    def __init__(self, program, layer):
+        self._layer, self._config = layer, program.config
+        config, readers = program.config, program.config.pes * program.config.rows
+        lists = [None] * readers
+        for section in program.sections:
+            if section.target is Target.COEFFICIENT and section.address == layer["coefficient_base"]:
+                lists[section.index] = [words for words, _ in decode_lists(section.data, config)]
+        self._counts = np.array([[len(words) for words in reader] for reader in lists]).T.copy()
+        sizes = self._counts.T.reshape(-1)
+        self._word_start = (np.cumsum(sizes) - sizes).reshape(readers, -1).T.copy()
+        words = [word for reader in lists for passed in reader for word in passed]
+        self._chunk = np.array([word.chunk for word in words])
+        self._map = np.array([word.map for word in words], np.uint64)
+        self._last = np.array([word.last for word in words], np.bool_)
+        # The words of one z follow one another.
+        self._z = np.cumsum(self._last) - self._last
+        lanes = np.arange(config.chunk, dtype=np.uint64)
+        nonzero = (self._map[:, None] >> lanes & np.uint64(1)).astype(np.int32)
+        negative = np.array([word.negative for word in words], np.uint64)[:, None] >> lanes & np.uint64(1)
+        coefficients = np.zeros((self._z[-1] + 1, layer["input_chunks"], config.chunk), np.int32)
+        coefficients[self._z, self._chunk] = nonzero - 2 * negative.astype(np.int32)
+        self._coefficients = coefficients.reshape(len(coefficients), -1)
+
+    def cycles(self, tensor):
+        """Cycles from the start until nothing is busy; ``tensor`` [C, H, W] has its channels in the order of memory."""
+        layer, config = self._layer, self._config
+        chunks, pixels = layer["input_chunks"], layer["pixels"]
+        step = layer["input_pixel"] // chunks
+        fed = np.zeros((layer["height"], layer["width"], chunks * config.chunk), np.int32)
+        used = tensor[:, ::step, ::step][:, : layer["height"], : layer["width"]]
+        fed[:, :, : len(tensor)] = used.transpose(1, 2, 0)
+        fed = fed.reshape(pixels, chunks * config.chunk)
+        nonzero = nonzero_sums(fed, self._coefficients)
+
+        concentrates = config.accumulation == "concentration"
+        tokens, token_start = make_tokens(nonzero, self._counts, self._word_start, self._z, self._last)
+        if concentrates:
+            bits = np.uint64(1) << np.arange(config.chunk, dtype=np.uint64)
+            masks = ((fed != 0).reshape(pixels, chunks, config.chunk) * bits).sum(axis=2, dtype=np.uint64)
+            matches = pack_matches(masks, self._counts, self._word_start, self._chunk, self._map)
+            tokens += (_steps(matches, config) - 1) << STEPS_SHIFT
+        own = bool(layer["basis_own"])
+        shape = (
+            config.pes,
+            config.rows,
+            config.ring,
+            config.z_fifo,
+            config.output_fifo,
+            int(concentrates),
+            int(not concentrates and config.chunk > 8),
+        )
+        geometry = [
+            layer[name]
+            for name in ("input_chunks", "height", "width", "line", "drain", "stride", "output_height")
+        ]
+        limit = 10_000 + 64 * (len(tokens) + layer["passes"] * pixels * (chunks + config.line))
+        cycles = convolution_cycles(
+            tokens,
+            token_start,
+            self._chunk,
+            self._word_start,
+            self._counts,
+            own,
+            layer["basis_count"] * (config.pes if own else 1),
+            layer["groups"],
+            np.array([*geometry, layer["output_width"]]),
+            np.array(shape),
+            limit,
+        )
+        if cycles < 0:
+            raise RuntimeError(f"expected a layer to end within {limit} cycles, got one that waits for ever")
+        return cycles
+
+
+def _steps(matches, config):
+    """Cycles of concentration, uint16, for matches packed as bits: those of the component's model."""
+    if config.chunk <= _TABLE_WIDTH:
+        return _steps_table(config)[matches]
+    patterns, places = np.unique(matches, return_inverse=True)
+    return _model_steps(patterns, config)[places]
+
+
+@cache
+def _steps_table(config):
+    return _model_steps(np.arange(1 << config.chunk, dtype=np.uint64), config)
+
+
+def _model_steps(patterns, config):
+    match = patterns[:, None] >> np.arange(config.chunk, dtype=np.uint64) & np.uint64(1)
+    number = np.arange(len(match))
+    # The basis, which travels with every step, tells of which pattern it is.
+    tag = {"basis": number, "last": 0 * number, "end": 0 * number}
+    steps = Concentration.model(config, {"values": match, "match": match, "negative": 0 * match, "tag": tag})
+    return np.bincount(steps["tag"]["basis"]).astype(np.uint16)
