@@ -17,6 +17,9 @@ from sim.network import accelerator_verilog, simulate
 from sim.simulators import build_simulator
 from sw.compiler import compile_network
 from sw.image import read_image, write_image
+from sw.mnist import load_mnist
+from sw.model import DIGITS, outline
+from sw.network import TensorInfo
 from sw.pipeline import FULL, compress_mnist
 
 __all__ = ["Results", "run"]
@@ -73,10 +76,18 @@ def run(config, folder, *, images=8, seed=0, effort=FULL, console):
     Raises
     ------
     ValueError
-        If the configuration cannot hold the network, or there are fewer images.
+        If the configuration cannot hold the network, or there are fewer images; nothing has been trained or written
+        then, unless it is the trained coefficients that do not fit.
     ToolMissing
         If Verilator, a C++ compiler, make or perl is missing; nothing has been trained then.
     """
+    # Before the minutes of training: what can be refused is refused here.
+    test_images = load_mnist(seed=seed).test_images
+    chosen = _spread(images, len(test_images))
+    _, height, width = test_images.shape[1:]
+    image = TensorInfo(channels=1, height=height, width=width, signed=False)
+    compile_network(outline(DIGITS, image), config)
+
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "report.json").unlink(missing_ok=True)
@@ -85,14 +96,13 @@ def run(config, folder, *, images=8, seed=0, effort=FULL, console):
 
     with steps.step("generate Verilog"):
         replace_file(folder / files["verilog"], generate(config))
-    # Before the minutes of training: here a missing compiler shows.
+    # Here a missing compiler shows.
     with steps.step("build the simulator"):
         build_simulator(accelerator_verilog(config), "top")
 
     with steps.step("train and compress") as show:
         compressed = compress_mnist(seed=seed, effort=effort, progress=lambda step, part: show(part, step))
     network, dataset = compressed.network, compressed.dataset
-    chosen = _spread(images, len(dataset.test_images))
 
     with steps.step("compile"):
         write_image(folder / files["image"], compile_network(network, config))

@@ -6,13 +6,22 @@ one; the list, and with it the flow of tensors, stays.
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
-from .network import INPUT, MaxPool
+from .network import INPUT, Convolution, GlobalAverage, IntegerNetwork, MaxPool
 
-__all__ = ["DIGITS", "AverageSpec", "ConvolutionSpec", "FloatConvolution", "Network", "float_network"]
+__all__ = [
+    "DIGITS",
+    "AverageSpec",
+    "ConvolutionSpec",
+    "FloatConvolution",
+    "Network",
+    "float_network",
+    "outline",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +97,44 @@ DIGITS = (
         batch_norm=False,
     ),
 )
+
+
+def outline(specs, image):
+    """Integer network of the same shapes without a single coefficient: whether a configuration can hold ``specs`` at all.
+
+    Parameters
+    ----------
+    specs : tuple
+        As ``DIGITS``.
+    image : TensorInfo
+        The input.
+    """
+    layers = []
+    for spec in specs:
+        if isinstance(spec, MaxPool):
+            layers.append(spec)
+        elif isinstance(spec, AverageSpec):
+            layers.append(
+                GlobalAverage(name=spec.name, input=spec.input, multiplier=1, shift=1, low=0, high=255)
+            )
+        else:
+            layers.append(
+                Convolution(
+                    name=spec.name,
+                    input=spec.input,
+                    coefficients=np.zeros((spec.outputs, spec.inputs, spec.bases), np.int8),
+                    bases=np.zeros((spec.bases, spec.kernel, spec.kernel), np.int8),
+                    stride=spec.stride,
+                    padding=spec.padding,
+                    multiplier=np.zeros(spec.outputs, np.int64),
+                    bias=np.zeros(spec.outputs, np.int64),
+                    shift=1,
+                    low=0,
+                    high=255,
+                    residual=spec.residual,
+                )
+            )
+    return IntegerNetwork(name="outline", input=image, input_scale=1.0, layers=tuple(layers))
 
 
 class Network(nn.Module):
