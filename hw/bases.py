@@ -75,6 +75,36 @@ class BasisLoader(wiring.Component):
             }
         )
 
+    @staticmethod
+    def model(words, layer, pes):
+        """Payloads of ``bases``, in order, as dictionaries.
+
+        Parameters
+        ----------
+        words : sequence
+            Content of the memory.
+        layer : mapping
+            ``LAYER_FIELDS``.
+        pes : int
+        """
+        own, count = layer["basis_own"], layer["basis_count"]
+        places = [
+            (index, pe, basis)
+            for index in range(layer["passes"] if own else 1)
+            for pe in range(pes if own else 1)
+            for basis in range(count)
+        ]
+        return [
+            {
+                "pe": pe,
+                "every": 1 - own,
+                "half": index % 2,
+                "basis": basis,
+                "taps": words[layer["basis_base"] + at],
+            }
+            for at, (index, pe, basis) in enumerate(places)
+        ]
+
     def elaborate(self, platform):
         m = Module()
         config, own = self._config, self.layer.basis_own[0]

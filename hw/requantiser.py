@@ -1,5 +1,6 @@
 """Requantiser: results become 8-bit activations, with the residual added on the way."""
 
+import numpy as np
 from amaranth import *
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
@@ -62,6 +63,31 @@ class Requantiser(wiring.Component):
                 "residual_response": In(stream.Signature(dense_layout(config))),
                 "write": Out(stream.Signature(activation_write_layout(config))),
             }
+        )
+
+    @staticmethod
+    def model(results, multiplier, bias, layer, residual=0):
+        """Activations int64 [passes, output_height, output_width, slots of a pass], all of them as if enabled.
+
+        Parameters
+        ----------
+        results : int array [passes, output_height, output_width, slots of a pass]
+            What PEs, or the global sum, give.
+        multiplier, bias : int array [passes, slots of a pass]
+        layer : mapping
+            ``LAYER_FIELDS``.
+        residual : int array of the shape of ``results``, optional
+            Real values of the tensor that is added.
+        """
+        return ScaleUnit.model(
+            results,
+            np.asarray(multiplier)[:, None, None],
+            np.asarray(bias)[:, None, None],
+            layer["shift"],
+            layer["low"],
+            layer["high"],
+            residual,
+            layer["residual_multiplier"],
         )
 
     def elaborate(self, platform):

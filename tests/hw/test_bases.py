@@ -57,7 +57,8 @@ def test_shared_and_own(count):
     shared = layer_fields(basis_base=5, basis_count=count, passes=4)
     own = layer_fields(basis_base=2, basis_count=count, passes=2, basis_own=1)
     words, (first, second, third) = run_layers([shared, own, shared], seed=231)
-    assert first == third
+    assert first == third == BasisLoader.model(words, shared, CONFIG.pes)
+    assert second == BasisLoader.model(words, own, CONFIG.pes)
     assert first == [
         {"pe": 0, "every": 1, "half": 0, "basis": basis, "taps": words[5 + basis]} for basis in range(count)
     ]
@@ -70,5 +71,6 @@ def test_shared_and_own(count):
 
 def test_never_more_than_a_pass_ahead():
     own = layer_fields(basis_count=1, passes=7, basis_own=1)
-    _, (sent,) = run_layers([own], seed=232)
+    words, (sent,) = run_layers([own], seed=232)
     assert len(sent) == 7 * CONFIG.pes
+    assert sent == BasisLoader.model(words, own, CONFIG.pes)

@@ -108,8 +108,13 @@ class _Layer:
         self._apply(config, memory)
 
     def _apply(self, config, memory):
-        """Requantise every result into ``memory``."""
+        """Requantise every result into ``memory``, and see that the model does the same."""
         fields = self.fields
+        residuals, values = np.zeros_like(self.results), np.zeros_like(self.results)
+        enabled = np.array([scale["enable"] for scale in self.scales], bool)
+        names = ("multiplier", "bias")
+        passes, slots = self.results.shape[0], self.results.shape[-1]
+        scales = [np.reshape([scale[name] for scale in self.scales], (passes, slots)) for name in names]
         for place in np.ndindex(self.results.shape):
             index, row, column, within = place
             slot = index * self.results.shape[-1] + within
@@ -123,11 +128,16 @@ class _Layer:
                 byte = int(memory[fields["residual_bank"], fields["residual_base"] + offset, lane])
                 if fields["residual_signed"] and byte >= 128:
                     byte -= 256
+                residuals[place] = byte
                 residual = byte * fields["residual_multiplier"]
             value = requantise(
                 int(self.results[place]), scale, fields["shift"], fields["low"], fields["high"], residual
             )
+            values[place] = value
             memory[fields["output_bank"], fields["output_base"] + offset, lane] = value % 256
+        made = Requantiser.model(self.results, *scales, fields, residuals)
+        where = np.broadcast_to(enabled.reshape(passes, 1, 1, slots), values.shape)
+        assert np.array_equal(made[where], values[where])
 
 
 def run_layers(config, make_layers, seed, **traffic):
