@@ -94,13 +94,14 @@ class _Compiler:
 
     def add(self, layer, original):
         """Add ``layer``, whose channels are slots; ``original`` has them in their natural order."""
+        # Each gives the fields that are its own, and the work of every unit in every pass.
         describe = {
             Convolution: self._convolution,
             MaxPool: self._max_pool,
             GlobalAverage: self._global_average,
         }[type(layer)]
-        fields = dict.fromkeys(LAYER_FIELDS, 0) | self._common(layer) | describe(layer)
-        work = fields.pop("work", ())
+        own_fields, work = describe(layer)
+        fields = dict.fromkeys(LAYER_FIELDS, 0) | self._common(layer) | own_fields
         pixels = fields["output_height"] * fields["output_width"]
         weights = original.dense_weights if isinstance(layer, Convolution) else 0
         self._schedule.append(LayerSchedule(name=layer.name, multiply_adds=weights * pixels, work=work))
@@ -164,19 +165,21 @@ class _Compiler:
     def _max_pool(self, layer):
         _limit(layer.window, _POOL_WINDOW, "rows in the window of a pooling", "pool in two layers")
         _limit(layer.stride, _POOL_STRIDE, "as the step of a pooling", "pool in two layers")
-        return {"operation": Operation.MAX_POOL.value, "stride": layer.stride, "window": layer.window}
+        fields = {"operation": Operation.MAX_POOL.value, "stride": layer.stride, "window": layer.window}
+        return fields, ()
 
     def _global_average(self, layer):
         config, source = self._config, self._placements[layer.input]
         check_average(layer, self._tensors[layer.input], config)
         scales = [Scale(layer.multiplier, 0, 1)] * source.channels
         fields = self._pack_scales(scales, source.chunks * config.chunk)
-        return fields | {
+        fields |= {
             "operation": Operation.GLOBAL_AVERAGE.value,
             "passes": source.chunks,
             "groups": config.chunk // config.requantisers,
             "shift": layer.shift,
         }
+        return fields, ()
 
     def _convolution(self, layer):
         config, source, target = self._config, self._placements[layer.input], self._placements[layer.name]
@@ -199,13 +202,13 @@ class _Compiler:
                 "residual_signed": int(residual.signed),
                 "residual_multiplier": layer.residual_multiplier,
             }
-        return fields | {
-            "work": schedule.work,
+        fields |= {
             "operation": Operation.CONVOLUTION.value,
             "passes": passes,
             "groups": config.pes // config.requantisers,
             "shift": layer.shift,
         }
+        return fields, schedule.work
 
     def _window(self, layer, source, target):
         """How the map is fed and which results are kept."""

@@ -30,6 +30,7 @@ CONFIGURATIONS = {
     "one row": _TINY.replace(rows=1),
     "1x1": _TINY.replace(kernel_height=1, kernel_width=1),
     "5x5": _TINY.replace(kernel_height=5, kernel_width=5),
+    "7x7": _TINY.replace(kernel_height=7, kernel_width=7),
     "tree": _TINY.replace(accumulation="tree"),
     "lanes of a chunk": _TINY.replace(lanes=4, lookahead=0),
 }

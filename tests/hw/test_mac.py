@@ -139,7 +139,7 @@ def test_geometries(name):
 
 
 @pytest.mark.parametrize("traffic", TRAFFIC)
-@pytest.mark.parametrize("name", ["tiny", "three rows", "one row", "1x1", "5x5"])
+@pytest.mark.parametrize("name", ["tiny", "three rows", "one row", "1x1", "5x5", "7x7"])
 def test_random_layers_without_reset(name, traffic):
     seed = 112
     config = CONFIGURATIONS[name]

@@ -51,7 +51,8 @@ def test_coefficients_are_sparse_in_whole_groups(compressed):
 
 def test_network_fits_the_small_accelerator(compressed):
     result, _ = compressed
-    compile_network(result.network, Config.preset("small"))
+    program = compile_network(result.network, Config.preset("small"))
+    assert program.layer_names == tuple(layer.name for layer in result.network.layers)
 
 
 def test_same_seed_gives_the_same_integers(compressed):
