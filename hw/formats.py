@@ -38,8 +38,8 @@ class Operation(enum.Enum, shape=2):
     CONVOLUTION = 0
     #: Maximum over a window.
     MAX_POOL = 1
-    #: Sum over the whole map, then requantisation.
-    GLOBAL_AVERAGE = 2
+    #: Sum over a window, then requantisation.
+    AVERAGE_POOL = 2
 
 
 class Bank(enum.Enum, shape=2):
@@ -59,22 +59,33 @@ LAYER_FIELDS = {
     "input_row": "words between two rows that are fed: chunks of a row times the step",
     "input_pixel": "words between two pixels that are fed: chunks times the step",
     "input_chunks": "chunks of one input pixel",
+    "input_pass": "words between the inputs of passes that are fed different chunks of a pixel (depthwise, grouped)",
+    "input_repeat": "passes in a row that are fed the same chunks before input_pass is added",
     "input_lanes": "channels in the last chunk of a pixel, 1 to N; lanes above are fed as zero",
     "input_signed": "1 if input activations are two's complement",
-    "height": "rows that are fed",
-    "width": "columns that are fed",
-    "pixels": "pixels that are fed: height * width",
+    "map_height": "rows of the map that are read: what is fed beyond them is zero",
+    "map_width": "columns of the map that are read",
+    "lead_top": "blocks: rows of zero that are fed above the map, 0 or 1",
+    "lead_left": "blocks: columns of zero that are fed left of the map, 0 or 1",
+    "blocks": "1 if the map is fed in blocks of 2 x 2 pixels, of which a row of a PE makes its share (stride 2)",
+    "side_by_side": "1 if the MAC takes a z of every class of rows in a cycle (blocks, 1x1 kernels)",
+    "height": "rows of positions: of pixels, or of blocks",
+    "width": "columns of positions",
+    "pixels": "pixels of a pass that one row walks: positions, times the share of a block that it makes",
     "line": "positions of a row in the MAC: the larger of width and Config.line_minimum",
     "pad_top": "rows of zero above the map, for the R x S kernel of the configuration",
     "pad_left": "columns of zero left of the map, likewise",
     "drain": "positions after the last pixel until the last result: (R-1-pad_top)*line + S-1-pad_left",
-    "stride": "1 or 2: every stride-th result in each direction is kept (pooling: step of the window)",
-    "window": "pooling: rows and columns of the window",
+    "stride": "pooling: step of the window",
+    "window_height": "pooling: rows of the window",
+    "window_width": "pooling: columns of the window",
     "output_height": "rows of the output",
     "output_width": "columns of the output",
     "output_bank": "a Bank",
     "output_base": "address of the first chunk of the output",
-    "output_chunks": "chunks of one output pixel",
+    "output_chunks": "words between two output pixels: chunks of one",
+    "output_row": "words between two output rows",
+    "output_slot": "first lane of the layer's channels in the first chunk of an output pixel, a multiple of requantisers",
     "passes": "groups of output channels: one channel for each PE (global average: one for each lane of a chunk)",
     "groups": "steps of requantisation of one pass at one position: PEs, or lanes, over requantisers",
     "coefficient_base": "address of the layer's first word in the coefficient memory of every row",
@@ -85,11 +96,13 @@ LAYER_FIELDS = {
     "shift": "right shift of the requantisation, at least 1",
     "low": "least output",
     "high": "greatest output",
+    "table": "0, or 1 plus the number of the activation table that outputs go through",
     "residual": "1 if a tensor is added",
     "residual_bank": "a Bank",
     "residual_base": "address of the first chunk of the added tensor; its shape is the output's",
     "residual_signed": "1 if its activations are two's complement",
     "residual_multiplier": "its multiplier",
+    "input_free": "1 if neither this layer nor a later one reads the network's input: the next one may be loaded",
 }
 
 #: Words between the starts of two layers in program memory; the words after the fields are not used.

@@ -62,7 +62,7 @@ class MaxPool(wiring.Component):
         window_row_offset, window_column_offset = Signal(16), Signal(16)
         row, column, chunk = Signal(16), Signal(16), Signal(16)
         window_row, window_column = Signal(4), Signal(4)
-        window = settled(m, layer.window - 1, width=4)
+        window = settled(m, layer.window_height - 1, width=4)
         last_window_column = window_column == window
         last_window_row = window_row == window
         last_chunk = chunk == settled(m, layer.input_chunks - 1)

@@ -97,7 +97,7 @@ class Requantiser(wiring.Component):
         slots = config.chunk // units
         slot_bits = (slots - 1).bit_length()
         residual_wanted = settled(m, layer.residual[0])
-        averaging = settled(m, layer.operation == Operation.GLOBAL_AVERAGE.value)
+        averaging = settled(m, layer.operation == Operation.AVERAGE_POOL.value)
 
         # Walk: where every group of results belongs.
         tag = data.StructLayout(

@@ -130,7 +130,7 @@ class Sequencer(wiring.Component):
                     with m.Case(Operation.MAX_POOL.value):
                         m.d.comb += self.start_max_pool.eq(1)
                         m.d.sync += self.owner.eq(Owner.MAX_POOL)
-                    with m.Case(Operation.GLOBAL_AVERAGE.value):
+                    with m.Case(Operation.AVERAGE_POOL.value):
                         m.d.comb += [self.start_global_sum.eq(1), self.start_requantiser.eq(1)]
                         m.d.sync += self.owner.eq(Owner.GLOBAL_SUM)
                 m.next = "Run"

@@ -50,7 +50,7 @@ def layer_cycles(program, tensors):
         operation = Operation(layer["operation"])
         if operation is Operation.MAX_POOL:
             cycles[:, number] = _max_pool(layer)
-        elif operation is Operation.GLOBAL_AVERAGE:
+        elif operation is Operation.AVERAGE_POOL:
             cycles[:, number] = _global_average(layer, program.config)
         else:
             convolution = _Convolution(program, layer)
@@ -66,7 +66,7 @@ def _place(placement):
 def _max_pool(layer):
     """One chunk of a window a cycle from the cycle after the start; memory, maximum, write and two states follow."""
     chunks = layer["output_height"] * layer["output_width"] * layer["input_chunks"]
-    return chunks * layer["window"] ** 2 + 5
+    return chunks * layer["window_height"] * layer["window_width"] + 5
 
 
 def _global_average(layer, config):

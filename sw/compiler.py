@@ -148,6 +148,8 @@ class _Compiler:
             "input_chunks": source.chunks,
             "input_lanes": source.channels - (source.chunks - 1) * self._config.chunk,
             "input_signed": int(source.signed),
+            "map_height": source.height,
+            "map_width": source.width,
             "height": source.height,
             "width": source.width,
             "line": max(source.width, self._config.line_minimum),
@@ -157,6 +159,7 @@ class _Compiler:
             "output_bank": target.bank.value,
             "output_base": target.base,
             "output_chunks": target.chunks,
+            "output_row": target.width * target.chunks,
             "shift": 1,
             "low": -128 if target.signed else 0,
             "high": 127 if target.signed else 255,
@@ -165,7 +168,9 @@ class _Compiler:
     def _max_pool(self, layer):
         _limit(layer.window, _POOL_WINDOW, "rows in the window of a pooling", "pool in two layers")
         _limit(layer.stride, _POOL_STRIDE, "as the step of a pooling", "pool in two layers")
-        fields = {"operation": Operation.MAX_POOL.value, "stride": layer.stride, "window": layer.window}
+        fields = {"operation": Operation.MAX_POOL.value, "stride": layer.stride} | dict.fromkeys(
+            ("window_height", "window_width"), layer.window
+        )
         return fields, ()
 
     def _global_average(self, layer):
@@ -174,7 +179,7 @@ class _Compiler:
         scales = [Scale(layer.multiplier, 0, 1)] * source.channels
         fields = self._pack_scales(scales, source.chunks * config.chunk)
         fields |= {
-            "operation": Operation.GLOBAL_AVERAGE.value,
+            "operation": Operation.AVERAGE_POOL.value,
             "passes": source.chunks,
             "groups": config.chunk // config.requantisers,
             "shift": layer.shift,

@@ -67,8 +67,8 @@ def unpack(program):
         source = owner[Bank(fields["input_bank"]), fields["input_base"]]
         operation = Operation(fields["operation"])
         if operation is Operation.MAX_POOL:
-            layer = MaxPool(name=name, input=source, window=fields["window"], stride=fields["stride"])
-        elif operation is Operation.GLOBAL_AVERAGE:
+            layer = MaxPool(name=name, input=source, window=fields["window_height"], stride=fields["stride"])
+        elif operation is Operation.AVERAGE_POOL:
             layer = GlobalAverage(
                 name=name,
                 input=source,

@@ -26,7 +26,8 @@ def random_layer(rng, *, window, stride, signed):
         input_chunks=chunks,
         input_signed=signed,
         stride=stride,
-        window=window,
+        window_height=window,
+        window_width=window,
         output_height=output_height,
         output_width=output_width,
         output_bank=int(rng.integers(3)),
@@ -45,8 +46,8 @@ def plain_writes(memory, layer):
         for column in range(layer["output_width"]):
             for chunk in range(layer["input_chunks"]):
                 best = [-999] * CONFIG.chunk
-                for down in range(layer["window"]):
-                    for right in range(layer["window"]):
+                for down in range(layer["window_height"]):
+                    for right in range(layer["window_width"]):
                         address = layer["input_base"] + chunk
                         address += (row * layer["stride"] + down) * layer["input_row"]
                         address += (column * layer["stride"] + right) * layer["input_pixel"]

@@ -16,12 +16,12 @@ CONFIG = CONFIGURATIONS["tiny"]
 STARTS = {
     Operation.CONVOLUTION: {"convolution", "requantiser"},
     Operation.MAX_POOL: {"max_pool"},
-    Operation.GLOBAL_AVERAGE: {"global_sum", "requantiser"},
+    Operation.AVERAGE_POOL: {"global_sum", "requantiser"},
 }
 OWNERS = {
     Operation.CONVOLUTION: Owner.FEEDER,
     Operation.MAX_POOL: Owner.MAX_POOL,
-    Operation.GLOBAL_AVERAGE: Owner.GLOBAL_SUM,
+    Operation.AVERAGE_POOL: Owner.GLOBAL_SUM,
 }
 
 

@@ -19,7 +19,7 @@ def execute(program, tensor, seed=0):
         sums = {
             Operation.CONVOLUTION.value: _convolution,
             Operation.MAX_POOL.value: _max_pool,
-            Operation.GLOBAL_AVERAGE.value: _global_average,
+            Operation.AVERAGE_POOL.value: _global_average,
         }[fields["operation"]](program, fields, banks)
         for (slot, row, column), value in sums:
             word = (row * fields["output_width"] + column) * fields["output_chunks"] + slot // config.chunk
@@ -138,7 +138,7 @@ def _residual(fields, banks, at):
 
 def _max_pool(program, fields, banks):
     fed = _fed(fields, banks).reshape(fields["height"], fields["width"], -1)
-    step, window = fields["stride"], fields["window"]
+    step, window = fields["stride"], fields["window_height"]
     return [
         (
             (slot, row, column),

@@ -90,7 +90,7 @@ def test_too_long_a_payload_is_refused():
         frames.encode_request(Opcode.LOAD, bytes(MAXIMUM_PAYLOAD + 1))
 
 
-@pytest.mark.parametrize("payload", [90, MAXIMUM_PAYLOAD])
+@pytest.mark.parametrize("payload", [140, MAXIMUM_PAYLOAD])
 @pytest.mark.parametrize("seed", range(4))
 def test_load_frames_carry_every_section(seed, payload):
     program = compile_network(random_network(seed, TINY), TINY)
