@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sw.network import Convolution, GlobalAverage
+from sw.network import AveragePool, Concatenation, Convolution
 
 __all__ = ["Compression", "LayerCount", "compression", "count"]
 
@@ -79,11 +79,13 @@ def count(network, tensors, config):
     shapes = network.tensors()
     counts = []
     for layer in network.layers:
-        source, target = shapes[layer.input], shapes[layer.name]
+        target, images = shapes[layer.name], len(tensors[layer.name])
         if isinstance(layer, Convolution):
             work = _convolution(layer, tensors[layer.input], target, config)
+        elif isinstance(layer, Concatenation):
+            work = _memory_only(images, chunks_fed=0, outputs_written=0)
         else:
-            work = _window(layer, source, target, config, images=len(tensors[layer.input]))
+            work = _pooling(layer, shapes[layer.input], target, config, images)
         counts.append(_total(layer.name, config, **work))
     return tuple(counts)
 
@@ -135,25 +137,35 @@ def _convolution(layer, source, target, config):
     }
 
 
-def _window(layer, source, target, config, images):
-    """Pooling and averages, which use no PE: their time is that of the memory."""
+def _pooling(layer, source, target, config, images):
     chunks = math.ceil(source.channels / config.chunk)
-    averaged = isinstance(layer, GlobalAverage)
-    window, stride = (1, 1) if averaged else (layer.window, layer.stride)
-    # Windows may leave out pixels between them and at the ends.
+    averaged = isinstance(layer, AveragePool)
+    first = (0, 0) if averaged else layer.padding[:2]
+    # Windows may leave out pixels between them and at the ends, and reach beyond the map.
     pixels = math.prod(
-        len({start + at for start in range(0, length - window + 1, stride) for at in range(window)})
-        for length in (source.height, source.width)
+        len(
+            {start * layer.stride + at - before for start in range(steps) for at in range(window)}
+            & set(range(length))
+        )
+        for length, steps, window, before in zip(
+            (source.height, source.width), (target.height, target.width), layer.window, first, strict=True
+        )
     )
+    words = math.ceil(target.channels / config.requantisers) if averaged else chunks
+    return _memory_only(
+        images, chunks_fed=pixels * chunks, outputs_written=target.height * target.width * words
+    )
+
+
+def _memory_only(images, *, chunks_fed, outputs_written):
+    """Layers that use no PE: their time is that of the memory. A concatenation takes none: its parts are written in place."""
     return {
         "adds": np.zeros(images, np.int64),
         "z_nonzero": np.zeros(images, np.int64),
         "taps": 0,
         "dense_macs": 0,
-        "chunks_fed": pixels * chunks,
-        "outputs_written": math.ceil(target.channels / config.requantisers)
-        if averaged
-        else target.height * target.width * chunks,
+        "chunks_fed": chunks_fed,
+        "outputs_written": outputs_written,
     }
 
 

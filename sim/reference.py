@@ -6,7 +6,7 @@ the bit, and no code is shared with the ``model()`` of any component.
 
 import numpy as np
 
-from sw.network import INPUT, Convolution, GlobalAverage, MaxPool
+from sw.network import INPUT, AveragePool, Concatenation, Convolution, MaxPool
 
 __all__ = ["accuracy", "kernels", "run"]
 
@@ -101,23 +101,39 @@ def _convolution(layer, tensors):
     scaled = sums * layer.multiplier[:, None, None] + layer.bias[:, None, None]
     if layer.residual is not None:
         scaled = scaled + tensors[layer.residual] * layer.residual_multiplier
-    return _round(scaled, layer)
+    rounded = _round(scaled, layer)
+    return rounded if layer.table is None else layer.table[rounded & 0xFF]
 
 
 def _max_pool(layer, tensors):
-    windows = np.lib.stride_tricks.sliding_window_view(
-        tensors[layer.input], (layer.window, layer.window), axis=(2, 3)
-    )
-    return windows[:, :, :: layer.stride, :: layer.stride].max(axis=(4, 5))
+    top, left, bottom, right = layer.padding
+    around = ((0, 0), (0, 0), (top, bottom), (left, right))
+    # Less than any activation.
+    padded = np.pad(tensors[layer.input], around, constant_values=-256)
+    return _windows(padded, layer).max(axis=(4, 5))
 
 
-def _global_average(layer, tensors):
-    sums = tensors[layer.input].sum(axis=(2, 3), keepdims=True)
+def _average_pool(layer, tensors):
+    sums = _windows(tensors[layer.input], layer).sum(axis=(4, 5))
     return _round(sums * layer.multiplier, layer)
+
+
+def _windows(source, layer):
+    windows = np.lib.stride_tricks.sliding_window_view(source, layer.window, axis=(2, 3))
+    return windows[:, :, :: layer.stride, :: layer.stride]
+
+
+def _concatenation(layer, tensors):
+    return np.concatenate([tensors[name] for name in layer.inputs], axis=1)
 
 
 def _round(scaled, layer):
     return np.clip((scaled + (1 << (layer.shift - 1))) >> layer.shift, layer.low, layer.high)
 
 
-_LAYERS = {Convolution: _convolution, MaxPool: _max_pool, GlobalAverage: _global_average}
+_LAYERS = {
+    Convolution: _convolution,
+    MaxPool: _max_pool,
+    AveragePool: _average_pool,
+    Concatenation: _concatenation,
+}

@@ -83,8 +83,8 @@ def check_convolution(layer, source, residual, config):
 
 
 def check_average(layer, source, config):
-    """Prove the sum and the requantisation of one global average."""
-    positions = source.height * source.width
+    """Prove the sum and the requantisation of one average."""
+    positions = layer.window[0] * layer.window[1]
     low, high = positions * source.low, positions * source.high
     _fit(low, high, config.accumulator_bits, "every sum (accumulator_bits)", "widen accumulator_bits")
     _fit(

@@ -6,7 +6,7 @@ from hw.formats import LAYER_FIELDS, LAYER_WORDS, Operation
 from hw.protocol import MAXIMUM_PAYLOAD, Target
 
 from .bounds import check_average, check_convolution
-from .network import Convolution, GlobalAverage, MaxPool
+from .network import AveragePool, Concatenation, Convolution, MaxPool
 from .ordering import choose_orders, reorder
 from .placement import place_tensors
 from .program import LayerSchedule, Program, Section
@@ -52,6 +52,11 @@ def compile_network(network, config):
             f"configuration {config.name}: expected at most {_INDICES} rows in all PEs, which is what a load can "
             f"address, got {config.pes} * {config.rows}; take fewer pes or rows"
         )
+    for layer in network.layers:
+        if isinstance(layer, Concatenation):
+            raise ValueError(
+                f"layer {layer.name}: expected no concatenation, which cannot be compiled yet, got one; use residuals"
+            )
     tensors = network.tensors()
     for name, info in tensors.items():
         if info.channels > config.channels:
@@ -98,7 +103,7 @@ class _Compiler:
         describe = {
             Convolution: self._convolution,
             MaxPool: self._max_pool,
-            GlobalAverage: self._global_average,
+            AveragePool: self._average_pool,
         }[type(layer)]
         own_fields, work = describe(layer)
         fields = dict.fromkeys(LAYER_FIELDS, 0) | self._common(layer) | own_fields
@@ -161,20 +166,30 @@ class _Compiler:
             "output_chunks": target.chunks,
             "output_row": target.width * target.chunks,
             "shift": 1,
-            "low": -128 if target.signed else 0,
-            "high": 127 if target.signed else 255,
+            "low": getattr(layer, "low", -128 if target.signed else 0),
+            "high": getattr(layer, "high", 127 if target.signed else 255),
         }
 
     def _max_pool(self, layer):
-        _limit(layer.window, _POOL_WINDOW, "rows in the window of a pooling", "pool in two layers")
+        if any(layer.padding) or layer.window[0] != layer.window[1]:
+            raise ValueError(
+                "expected a square window without padding, as nothing else can be compiled yet, "
+                f"got {layer.window[0]}x{layer.window[1]} and {layer.padding}; pool another way"
+            )
+        _limit(layer.window[0], _POOL_WINDOW, "rows in the window of a pooling", "pool in two layers")
         _limit(layer.stride, _POOL_STRIDE, "as the step of a pooling", "pool in two layers")
         fields = {"operation": Operation.MAX_POOL.value, "stride": layer.stride} | dict.fromkeys(
-            ("window_height", "window_width"), layer.window
+            ("window_height", "window_width"), layer.window[0]
         )
         return fields, ()
 
-    def _global_average(self, layer):
+    def _average_pool(self, layer):
         config, source = self._config, self._placements[layer.input]
+        if layer.window != (source.height, source.width):
+            raise ValueError(
+                f"expected the whole map of {source.height}x{source.width} as the window of an average, as nothing "
+                f"else can be compiled yet, got {layer.window[0]}x{layer.window[1]}; average the whole map"
+            )
         check_average(layer, self._tensors[layer.input], config)
         scales = [Scale(layer.multiplier, 0, 1)] * source.channels
         fields = self._pack_scales(scales, source.chunks * config.chunk)
@@ -189,6 +204,8 @@ class _Compiler:
     def _convolution(self, layer):
         config, source, target = self._config, self._placements[layer.input], self._placements[layer.name]
         residual = None if layer.residual is None else self._placements[layer.residual]
+        if layer.table is not None:
+            raise ValueError("expected no table, which cannot be compiled yet, got one; use a clamp")
         check_convolution(layer, self._tensors[layer.input], self._tensors.get(layer.residual), config)
         fields = self._window(layer, source, target)
         schedule = schedule_convolution(layer.coefficients, config)

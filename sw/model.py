@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from .network import INPUT, Convolution, GlobalAverage, IntegerNetwork, MaxPool
+from .network import INPUT, AveragePool, Convolution, IntegerNetwork, MaxPool
 
 __all__ = [
     "DIGITS",
@@ -67,7 +67,7 @@ class AverageSpec:
 #: Digits of 28x28 pixels: a stride with asymmetric padding, pooling, a residual, a 1x1 and a fully connected layer.
 DIGITS = (
     ConvolutionSpec(name="stem", input=INPUT, inputs=1, outputs=16, bases=8, kept=2),
-    MaxPool(name="pool", input="stem", window=2, stride=2),
+    MaxPool(name="pool", input="stem", window=(2, 2), stride=2),
     ConvolutionSpec(
         name="down", input="pool", inputs=16, outputs=32, bases=5, kept=2, stride=2, padding=(0, 0, 1, 1)
     ),
@@ -109,13 +109,23 @@ def outline(specs, image):
     image : TensorInfo
         The input.
     """
-    layers = []
+    layers, tensors = [], {INPUT: image}
     for spec in specs:
         if isinstance(spec, MaxPool):
             layers.append(spec)
         elif isinstance(spec, AverageSpec):
+            info = tensors[spec.input]
             layers.append(
-                GlobalAverage(name=spec.name, input=spec.input, multiplier=1, shift=1, low=0, high=255)
+                AveragePool(
+                    name=spec.name,
+                    input=spec.input,
+                    window=(info.height, info.width),
+                    stride=1,
+                    multiplier=1,
+                    shift=1,
+                    low=0,
+                    high=255,
+                )
             )
         else:
             layers.append(
@@ -134,7 +144,9 @@ def outline(specs, image):
                     residual=spec.residual,
                 )
             )
-    return IntegerNetwork(name="outline", input=image, input_scale=1.0, layers=tuple(layers))
+        made = IntegerNetwork(name="outline", input=image, input_scale=1.0, layers=tuple(layers))
+        tensors = made.tensors()
+    return made
 
 
 class Network(nn.Module):
@@ -151,7 +163,9 @@ class Network(nn.Module):
         for spec in self.specs:
             source = tensors[spec.input]
             if isinstance(spec, MaxPool):
-                tensors[spec.name] = functional.max_pool2d(source, spec.window, spec.stride)
+                top, left, bottom, right = spec.padding
+                padded = functional.pad(source, (left, right, top, bottom), value=float("-inf"))
+                tensors[spec.name] = functional.max_pool2d(padded, spec.window, spec.stride)
             elif isinstance(spec, ConvolutionSpec) and spec.residual is not None:
                 tensors[spec.name] = self.units[spec.name](source, tensors[spec.residual])
             else:

@@ -9,7 +9,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Convolution", "GlobalAverage", "IntegerNetwork", "MaxPool", "TensorInfo"]
+__all__ = [
+    "INPUT",
+    "AveragePool",
+    "Concatenation",
+    "Convolution",
+    "IntegerNetwork",
+    "MaxPool",
+    "TensorInfo",
+    "inputs_of",
+]
 
 INPUT = "input"
 
@@ -41,7 +50,8 @@ class Convolution:
     """``out = clamp((acc * multiplier + bias + residual * residual_multiplier + 2^(shift-1)) >> shift)``.
 
     ``acc[k] = sum_m sum_c bases[k, m] (*) (coefficients[k, c, m] * input[c])``, as cross-correlation with
-    zero padding. A fully connected layer is a 1x1 convolution on a 1x1 map.
+    zero padding. A fully connected layer is a 1x1 convolution on a 1x1 map. With a table the output is
+    ``table[out & 0xFF]``.
     """
 
     name: str
@@ -60,7 +70,7 @@ class Convolution:
     #: int64 [K], signed 40-bit values.
     bias: np.ndarray
     shift: int
-    #: Output range: 0..255 after ReLU, -128..127 otherwise.
+    #: Output range, within 0..255 or, where ``low`` is negative, -128..127: 0..255 after ReLU, less after ReLU6.
     low: int
     high: int
     #: Name of the tensor that is added, of the output's shape, or ``None``.
@@ -68,6 +78,10 @@ class Convolution:
     residual_multiplier: int = 0
     #: Groups of the layer before it was compressed; coefficients between groups are zero. Only counting needs it.
     groups: int = 1
+    #: int64 [256]: any other activation function, or ``None``.
+    table: np.ndarray | None = None
+    #: Range of the table: -128..127, or 0..255.
+    table_signed: bool = False
 
     @property
     def own_bases(self):
@@ -88,24 +102,52 @@ class Convolution:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MaxPool:
-    """Maximum over ``window`` x ``window`` with step ``stride``, no padding; range as its input."""
+    """Maximum over windows; range as its input. Places outside of the map never win."""
 
     name: str
     input: str
-    window: int
+    #: Rows and columns.
+    window: tuple[int, int]
+    #: Step in both directions.
     stride: int
+    #: Places outside of the map (top, left, bottom, right).
+    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class GlobalAverage:
-    """``out[c] = clamp((sum_yx input[c] * multiplier + 2^(shift-1)) >> shift)``, a C x 1 x 1 tensor."""
+class AveragePool:
+    """``out = clamp((sum * multiplier + 2^(shift-1)) >> shift)``, the sum being that of a channel over a window.
+
+    A global average has the whole map as its window.
+    """
 
     name: str
     input: str
+    #: Rows and columns.
+    window: tuple[int, int]
+    #: Step in both directions.
+    stride: int
     multiplier: int
     shift: int
+    #: Output range, as for a convolution.
     low: int
     high: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Concatenation:
+    """Channels of the ``inputs`` one after the other; these have the same map and the same sign."""
+
+    name: str
+    inputs: tuple[str, ...]
+
+
+def inputs_of(layer):
+    """Names of all tensors that a layer reads, a residual last."""
+    if isinstance(layer, Concatenation):
+        return layer.inputs
+    residual = layer.residual if isinstance(layer, Convolution) else None
+    return (layer.input,) if residual is None else (layer.input, residual)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -136,11 +178,13 @@ class IntegerNetwork:
             try:
                 if layer.name in tensors:
                     raise ValueError("expected a name of its own, got one that is taken")
-                if layer.input not in tensors:
-                    raise ValueError(f"expected an input made before it, got {layer.input!r}")
                 if type(layer) not in _SHAPES:
                     expected = ", ".join(known.__name__ for known in _SHAPES)
                     raise ValueError(f"expected one of {expected}, got {type(layer).__name__}")
+                for name in inputs_of(layer):
+                    if name not in tensors:
+                        role = "a residual" if name == getattr(layer, "residual", None) else "an input"
+                        raise ValueError(f"expected {role} made before it, got {name!r}")
                 tensors[layer.name] = _SHAPES[type(layer)](layer, tensors)
             except ValueError as error:
                 raise ValueError(f"layer {layer.name}: {error}") from None
@@ -157,8 +201,8 @@ def _check_array(name, array, dtype, shape, low, high):
 
 
 def _range(low, high):
-    if (low, high) not in ((0, 255), (-128, 127)):
-        raise ValueError(f"expected an output range of 0..255 or -128..127, got {low}..{high}")
+    if not (0 <= low <= high <= 255 or -128 <= low <= high <= 127):
+        raise ValueError(f"expected an output range within 0..255 or -128..127, got {low}..{high}")
     return low < 0
 
 
@@ -194,10 +238,13 @@ def _convolution(layer, tensors):
         raise ValueError(
             f"expected a map of at least the kernel {kernel_height}x{kernel_width}, got {source.height}x{source.width}"
         )
-    output = TensorInfo(channels=outputs, height=height, width=width, signed=_range(layer.low, layer.high))
+    signed = _range(layer.low, layer.high)
+    if layer.table is not None:
+        low, high = (-128, 127) if layer.table_signed else (0, 255)
+        _check_array("the table", layer.table, np.int64, (256,), low, high)
+        signed = layer.table_signed
+    output = TensorInfo(channels=outputs, height=height, width=width, signed=signed)
     if layer.residual is not None:
-        if layer.residual not in tensors:
-            raise ValueError(f"expected a residual made before it, got {layer.residual!r}")
         if tensors[layer.residual].shape != output.shape:
             raise ValueError(
                 f"expected a residual of shape {output.shape}, got {tensors[layer.residual].shape}"
@@ -220,26 +267,62 @@ def _check_groups(layer, outputs, channels):
         raise ValueError(f"expected no coefficients between {layer.groups} groups, got some")
 
 
+def _windows(source, layer, padding):
+    """Rows and columns of the output of a pooling."""
+    top, left, bottom, right = padding
+    rows, columns = layer.window
+    height, width = source.height + top + bottom, source.width + left + right
+    if min(rows, columns, layer.stride) < 1 or rows > height or columns > width:
+        raise ValueError(
+            f"expected a window and step that fit a {source.height}x{source.width} map, "
+            f"got {rows}x{columns} and {layer.stride}"
+        )
+    if min(padding) < 0 or max(top, bottom) >= rows or max(left, right) >= columns:
+        raise ValueError(f"expected padding from 0 to less than the window {rows}x{columns}, got {padding}")
+    return (height - rows) // layer.stride + 1, (width - columns) // layer.stride + 1
+
+
 def _max_pool(layer, tensors):
     source = tensors[layer.input]
-    if layer.window < 1 or layer.stride < 1 or layer.window > min(source.height, source.width):
-        raise ValueError(
-            f"expected a window and step that fit a {source.height}x{source.width} map, got {layer.window} and {layer.stride}"
-        )
-    return TensorInfo(
-        channels=source.channels,
-        height=(source.height - layer.window) // layer.stride + 1,
-        width=(source.width - layer.window) // layer.stride + 1,
-        signed=source.signed,
-    )
+    height, width = _windows(source, layer, layer.padding)
+    return TensorInfo(channels=source.channels, height=height, width=width, signed=source.signed)
 
 
-def _global_average(layer, tensors):
+def _average_pool(layer, tensors):
     source = tensors[layer.input]
+    height, width = _windows(source, layer, (0, 0, 0, 0))
     _check_shift(layer.shift)
     if not 0 <= layer.multiplier < 1 << 15:
         raise ValueError(f"expected a multiplier from 0 to 32767, got {layer.multiplier}")
-    return TensorInfo(channels=source.channels, height=1, width=1, signed=_range(layer.low, layer.high))
+    signed = _range(layer.low, layer.high)
+    return TensorInfo(channels=source.channels, height=height, width=width, signed=signed)
 
 
-_SHAPES = {Convolution: _convolution, MaxPool: _max_pool, GlobalAverage: _global_average}
+def _concatenation(layer, tensors):
+    if not layer.inputs:
+        raise ValueError("expected at least one input, got none")
+    parts = [tensors[name] for name in layer.inputs]
+    first = parts[0]
+    for name, part in zip(layer.inputs, parts, strict=True):
+        if (part.height, part.width, part.signed) != (first.height, first.width, first.signed):
+            raise ValueError(
+                f"expected inputs of the same map and sign, {_describe(first)}, got {_describe(part)} of {name}"
+            )
+    return TensorInfo(
+        channels=sum(part.channels for part in parts),
+        height=first.height,
+        width=first.width,
+        signed=first.signed,
+    )
+
+
+def _describe(info):
+    return f"{info.height}x{info.width} {'signed' if info.signed else 'unsigned'}"
+
+
+_SHAPES = {
+    Convolution: _convolution,
+    MaxPool: _max_pool,
+    AveragePool: _average_pool,
+    Concatenation: _concatenation,
+}

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from hw.formats import Bank
 
-from .network import INPUT
+from .network import INPUT, inputs_of
 from .program import Placement
 
 __all__ = ["Lifetime", "lifetimes", "place_tensors"]
@@ -21,12 +21,6 @@ class Lifetime:
         return self.first <= other.last and other.first <= self.last
 
 
-def _read(layer):
-    """Names of the tensors that a layer reads."""
-    residual = getattr(layer, "residual", None)
-    return [layer.input] if residual is None else [layer.input, residual]
-
-
 def lifetimes(network):
     """``Lifetime`` of every tensor by name: from the layer that makes it to its last reader.
 
@@ -36,7 +30,7 @@ def lifetimes(network):
     first = {INPUT: -1}
     for number, layer in enumerate(network.layers):
         first[layer.name] = last[layer.name] = number
-        for name in _read(layer):
+        for name in inputs_of(layer):
             last[name] = number
     last[network.layers[-1].name] = len(network.layers)
     return {name: Lifetime(first=first[name], last=last[name]) for name in first}
@@ -73,7 +67,7 @@ def place_tensors(network, config, orders):
     words = {name: chunks[name] * info.height * info.width for name, info in tensors.items()}
     apart = {name: set() for name in names}
     for layer in network.layers:
-        together = [*_read(layer), layer.name]
+        together = [*inputs_of(layer), layer.name]
         if len(set(together)) < len(together):
             raise ValueError(
                 f"layer {layer.name}: expected input and residual in different banks, got {layer.input} for both; "

@@ -11,7 +11,7 @@ from torch import nn
 
 from .decomposition import rebuild
 from .model import Affine, AverageSpec, ConvolutionSpec, Network, convolve
-from .network import INPUT, Convolution, GlobalAverage, IntegerNetwork, MaxPool, TensorInfo
+from .network import INPUT, AveragePool, Convolution, IntegerNetwork, MaxPool, TensorInfo
 from .ternary import straight_through
 
 __all__ = [
@@ -159,21 +159,22 @@ class QuantisedConvolution(nn.Module):
 
 
 class QuantisedAverage(nn.Module):
-    """Twin of ``sw.network.GlobalAverage``."""
+    """Twin of a global ``sw.network.AveragePool``."""
 
     def __init__(self, input_scale, output_scale):
         super().__init__()
         self.input_scale, self.output_scale = input_scale, output_scale
-        self.area = None
+        self.window = None
 
     def forward(self, images):
-        self.area = images.shape[2] * images.shape[3]
+        self.window = tuple(images.shape[2:])
         multiplier, shift = self.folded()
         return round_half_up((images.sum((2, 3), keepdim=True) * (multiplier * 2.0**-shift)).clamp(0, 255))
 
     def folded(self):
         """``multiplier`` and ``shift`` for the map size last seen."""
-        multiplier, _, shift, _ = fold([self.input_scale / (self.output_scale * self.area)], [0.0])
+        area = self.window[0] * self.window[1]
+        multiplier, _, shift, _ = fold([self.input_scale / (self.output_scale * area)], [0.0])
         return int(multiplier[0]), shift
 
 
@@ -274,10 +275,18 @@ def integer_network(network, name, shape):
         if isinstance(spec, MaxPool):
             layers.append(spec)
         elif isinstance(spec, AverageSpec):
-            multiplier, shift = network.units[spec.name].folded()
+            unit = network.units[spec.name]
+            multiplier, shift = unit.folded()
             layers.append(
-                GlobalAverage(
-                    name=spec.name, input=spec.input, multiplier=multiplier, shift=shift, low=0, high=255
+                AveragePool(
+                    name=spec.name,
+                    input=spec.input,
+                    window=unit.window,
+                    stride=1,
+                    multiplier=multiplier,
+                    shift=shift,
+                    low=0,
+                    high=255,
                 )
             )
         else:

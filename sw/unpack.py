@@ -5,7 +5,7 @@ import numpy as np
 from hw.formats import LAYER_FIELDS, LAYER_WORDS, Bank, Operation
 from hw.protocol import Target
 
-from .network import INPUT, Convolution, GlobalAverage, IntegerNetwork, MaxPool, TensorInfo
+from .network import INPUT, AveragePool, Convolution, IntegerNetwork, MaxPool, TensorInfo
 from .ordering import inverse_orders, reorder
 from .records import decode_layer, decode_lists, decode_scales
 
@@ -67,11 +67,18 @@ def unpack(program):
         source = owner[Bank(fields["input_bank"]), fields["input_base"]]
         operation = Operation(fields["operation"])
         if operation is Operation.MAX_POOL:
-            layer = MaxPool(name=name, input=source, window=fields["window_height"], stride=fields["stride"])
-        elif operation is Operation.AVERAGE_POOL:
-            layer = GlobalAverage(
+            layer = MaxPool(
                 name=name,
                 input=source,
+                window=(fields["window_height"], fields["window_width"]),
+                stride=fields["stride"],
+            )
+        elif operation is Operation.AVERAGE_POOL:
+            layer = AveragePool(
+                name=name,
+                input=source,
+                window=(infos[source].height, infos[source].width),
+                stride=1,
                 multiplier=scales[fields["scale_base"] * config.requantisers].multiplier,
                 shift=fields["shift"],
                 low=fields["low"],

@@ -28,7 +28,7 @@ def image(tmp_path):
             low=-128,
             high=127,
         ),
-        MaxPool(name="half", input="edges", window=2, stride=2),
+        MaxPool(name="half", input="edges", window=(2, 2), stride=2),
     )
     info = TensorInfo(channels=3, height=6, width=4, signed=False)
     network = IntegerNetwork(name="drawing", input=info, input_scale=1.0, layers=layers)

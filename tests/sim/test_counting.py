@@ -7,7 +7,7 @@ from hw.config import Config
 from sim import reference
 from sim.counting import compression, count
 from sw.compiler import compile_network
-from sw.network import Convolution, GlobalAverage, IntegerNetwork, MaxPool, TensorInfo
+from sw.network import AveragePool, Convolution, IntegerNetwork, MaxPool, TensorInfo
 from tests.sw.networks import random_convolution
 
 CONFIG = Config.preset("tiny")
@@ -31,8 +31,17 @@ def by_hand():
     )
     layers = (
         convolution,
-        MaxPool(name="pool", input="convolution", window=2, stride=1),
-        GlobalAverage(name="average", input="convolution", multiplier=1, shift=1, low=0, high=255),
+        MaxPool(name="pool", input="convolution", window=(2, 2), stride=1),
+        AveragePool(
+            name="average",
+            input="convolution",
+            window=(2, 2),
+            stride=1,
+            multiplier=1,
+            shift=1,
+            low=0,
+            high=255,
+        ),
     )
     info = TensorInfo(channels=2, height=2, width=2, signed=False)
     network = IntegerNetwork(name="hand", input=info, input_scale=1.0, layers=layers)
@@ -100,7 +109,7 @@ def test_by_loops(kernel, stride):
 )
 def test_pooling_needs_what_its_windows_cover(window, stride, chunks):
     info = TensorInfo(channels=5, height=5, width=5, signed=False)
-    pool = MaxPool(name="pool", input="input", window=window, stride=stride)
+    pool = MaxPool(name="pool", input="input", window=(window, window), stride=stride)
     network = IntegerNetwork(name="pool", input=info, input_scale=1.0, layers=(pool,))
     (counted,) = count(network, reference.run(network, np.zeros((1, 5, 5, 5), int)), CONFIG)
     assert counted.chunks_fed == 2 * chunks

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sim.reference import _exact_product, accuracy, kernels, run
-from sw.network import Convolution, GlobalAverage, IntegerNetwork, MaxPool, TensorInfo
+from sw.network import AveragePool, Concatenation, Convolution, IntegerNetwork, MaxPool, TensorInfo
 
 
 def convolution(rng, name, source, channels, outputs, **changes):
@@ -115,8 +115,10 @@ def test_whole_network():
     layers = (
         convolution(rng, "a", "input", 2, 3),
         convolution(rng, "b", "a", 3, 3, residual="a", residual_multiplier=1000, low=-128, high=127),
-        MaxPool(name="c", input="b", window=3, stride=2),
-        GlobalAverage(name="d", input="c", multiplier=777, shift=10, low=-128, high=127),
+        MaxPool(name="c", input="b", window=(3, 3), stride=2),
+        AveragePool(
+            name="d", input="c", window=(3, 3), stride=1, multiplier=777, shift=10, low=-128, high=127
+        ),
         convolution(rng, "e", "d", 3, 5, size=1, low=-128, high=127, shift=6),
     )
     network = IntegerNetwork(name="five", input=info, input_scale=1.0, layers=layers)
@@ -138,6 +140,104 @@ def test_whole_network():
     e = naive_convolution(layers[4], d, None)
     for name, expected in zip("abcde", (a, b, c, d, e), strict=True):
         np.testing.assert_array_equal(tensors[name][0], expected)
+
+
+def one(layer, info):
+    return IntegerNetwork(name="one", input=info, input_scale=1.0, layers=(layer,))
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize(
+    ("window", "stride", "padding"),
+    [
+        ((2, 2), 2, (0, 0, 0, 0)),
+        ((3, 3), 2, (1, 1, 1, 1)),
+        ((2, 3), 1, (0, 2, 1, 0)),
+        ((5, 1), 3, (4, 0, 4, 0)),
+    ],
+)
+def test_max_pool(window, stride, padding, signed):
+    """Places outside of the map are left out, so negative activations win against them."""
+    rng = np.random.default_rng(5)
+    info = TensorInfo(channels=2, height=6, width=5, signed=signed)
+    layer = MaxPool(name="pool", input="input", window=window, stride=stride, padding=padding)
+    images = rng.integers(info.low, info.low // 2 + 100, (2, *info.shape))
+    result = run(one(layer, info), images)["pool"]
+    rows = (6 + padding[0] + padding[2] - window[0]) // stride + 1
+    columns = (5 + padding[1] + padding[3] - window[1]) // stride + 1
+    assert result.shape == (2, 2, rows, columns)
+    for n, c, y, x in np.ndindex(result.shape):
+        places = [
+            (y * stride + r - padding[0], x * stride + s - padding[1])
+            for r in range(window[0])
+            for s in range(window[1])
+        ]
+        inside = [images[n, c, row, column] for row, column in places if 0 <= row < 6 and 0 <= column < 5]
+        assert result[n, c, y, x] == max(inside)
+
+
+@pytest.mark.parametrize(
+    ("window", "stride", "low", "high"),
+    [((2, 2), 2, 0, 255), ((3, 2), 1, -128, 127), ((6, 5), 1, -3, 40), ((1, 4), 3, 7, 60)],
+)
+def test_average_pool(window, stride, low, high):
+    rng = np.random.default_rng(6)
+    info = TensorInfo(channels=2, height=6, width=5, signed=True)
+    layer = AveragePool(
+        name="pool", input="input", window=window, stride=stride, multiplier=900, shift=11, low=low, high=high
+    )
+    images = rng.integers(-128, 128, (2, *info.shape))
+    result = run(one(layer, info), images)["pool"]
+    assert result.shape == (2, 2, (6 - window[0]) // stride + 1, (5 - window[1]) // stride + 1)
+    for n, c, y, x in np.ndindex(result.shape):
+        total = sum(
+            int(images[n, c, y * stride + r, x * stride + s])
+            for r in range(window[0])
+            for s in range(window[1])
+        )
+        assert result[n, c, y, x] == min(max((total * 900 + 1024) >> 11, low), high)
+
+
+@pytest.mark.parametrize("low", [-128, -50, 0, 20])
+@pytest.mark.parametrize("table_signed", [False, True])
+def test_clamps_and_tables(low, table_signed):
+    rng = np.random.default_rng(7)
+    info = TensorInfo(channels=3, height=4, width=5, signed=False)
+    plain = convolution(rng, "layer", "input", 3, 4, low=low, high=100)
+    images = rng.integers(0, 256, (2, *info.shape))
+    clamped = run(one(plain, info), images)["layer"]
+    np.testing.assert_array_equal(
+        clamped, np.stack([naive_convolution(plain, image, None) for image in images])
+    )
+    assert clamped.min() == low and clamped.max() == 100
+    table = rng.integers(-128, 128, 256) if table_signed else rng.integers(0, 256, 256)
+    network = one(dataclasses.replace(plain, table=table, table_signed=table_signed), info)
+    assert network.tensors()["layer"].signed == table_signed
+    expected = [
+        [[[table[value % 256] for value in row] for row in plane] for plane in image] for image in clamped
+    ]
+    np.testing.assert_array_equal(run(network, images)["layer"], expected)
+
+
+def test_concatenation():
+    rng = np.random.default_rng(8)
+    info = TensorInfo(channels=2, height=4, width=4, signed=False)
+    layers = (
+        convolution(rng, "a", "input", 2, 3),
+        Concatenation(name="b", inputs=("a", "input")),
+        convolution(rng, "c", "b", 5, 4),
+        Concatenation(name="d", inputs=("b", "c", "a")),
+    )
+    network = IntegerNetwork(name="dense", input=info, input_scale=1.0, layers=layers)
+    assert [tensor.channels for tensor in network.tensors().values()] == [2, 3, 5, 4, 12]
+    images = rng.integers(0, 256, (2, *info.shape))
+    tensors = run(network, images)
+    for name, parts in (("b", ("a", "input")), ("d", ("a", "input", "c", "a"))):
+        joined = [[plane for part in parts for plane in tensors[part][image]] for image in range(2)]
+        np.testing.assert_array_equal(tensors[name], joined)
+    np.testing.assert_array_equal(
+        tensors["c"], [naive_convolution(layers[2], image, None) for image in tensors["b"]]
+    )
 
 
 def test_extremes_are_exact():
@@ -194,7 +294,7 @@ def test_accuracy_is_fast_enough():
         convolution(rng, "b", "a", 16, 32, stride=2),
         convolution(rng, "c", "b", 32, 32, stride=2),
         convolution(rng, "d", "c", 32, 32),
-        GlobalAverage(name="e", input="d", multiplier=4096, shift=16, low=0, high=255),
+        AveragePool(name="e", input="d", window=(4, 4), stride=1, multiplier=4096, shift=16, low=0, high=255),
         convolution(rng, "f", "e", 32, 10, size=1, low=-128, high=127),
     )
     network = IntegerNetwork(name="digits", input=info, input_scale=1 / 255, layers=layers)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from sw.compiler import compile_network
-from sw.network import INPUT, Convolution, GlobalAverage, IntegerNetwork, MaxPool, TensorInfo
+from sw.network import INPUT, AveragePool, Convolution, IntegerNetwork, MaxPool, TensorInfo
 
 __all__ = ["random_convolution", "random_input", "random_network"]
 
@@ -103,14 +103,18 @@ def _candidate(random, config, layers, size):
         source, label = tensors[name], f"layer{number}"
         if min(source.height, source.width) >= 2 and random.random() < 0.15:
             window = int(random.integers(1, min(3, source.height, source.width) + 1))
-            layer = MaxPool(name=label, input=name, window=window, stride=int(random.integers(1, 4)))
+            layer = MaxPool(
+                name=label, input=name, window=(window, window), stride=int(random.integers(1, 4))
+            )
         elif number > layers // 2 and source.height * source.width > 1 and random.random() < 0.3:
             shift = int(random.integers(10, 17))
             average = int((1 << shift) / (source.height * source.width))
             signed = source.signed
-            layer = GlobalAverage(
+            layer = AveragePool(
                 name=label,
                 input=name,
+                window=(source.height, source.width),
+                stride=1,
                 multiplier=min(average, 32767),
                 shift=shift,
                 low=-128 if signed else 0,

@@ -10,7 +10,7 @@ from hw.formats import LAYER_FIELDS, LAYER_WORDS, Operation
 from hw.protocol import Target
 from sim.reference import kernels, run
 from sw.compiler import compile_network
-from sw.network import Convolution, GlobalAverage, IntegerNetwork, MaxPool, TensorInfo
+from sw.network import AveragePool, Concatenation, Convolution, IntegerNetwork, MaxPool, TensorInfo
 from sw.placement import lifetimes
 from sw.records import decode_lists
 from sw.schedule import IDLE, channel_efforts, channel_words, schedule_convolution
@@ -68,7 +68,7 @@ def test_random_networks_reach_everything():
             if isinstance(layer, Convolution):
                 seen |= {("stride", layer.stride), ("residual", layer.residual is not None)}
                 seen |= {("kernel", layer.kernel), ("own", layer.own_bases), ("padded", any(layer.padding))}
-    assert {Convolution, MaxPool, GlobalAverage, ("stride", 1), ("stride", 2)} <= seen
+    assert {Convolution, MaxPool, AveragePool, ("stride", 1), ("stride", 2)} <= seen
     assert {
         ("residual", True),
         ("kernel", (1, 1)),
@@ -319,14 +319,14 @@ def refusals():
     )
     yield (
         "bank",
-        network(info(4, 16, 17), MaxPool(name="pool", input="input", window=2, stride=2)),
+        network(info(4, 16, 17), MaxPool(name="pool", input="input", window=(2, 2), stride=2)),
         TINY,
         r"layer input: expected a tensor of at most 256 chunks .* got 272",
     )
     small = TINY.replace(activation_words=64)
     yield (
         "pool line",
-        network(long, MaxPool(name="pool", input="input", window=2, stride=2)),
+        network(long, MaxPool(name="pool", input="input", window=(2, 2), stride=2)),
         small,
         r"layer pool: .*\(line\), got 17",
     )
@@ -346,7 +346,16 @@ def refusals():
         TINY.replace(scale_words=5),
         r"layer l2: expected at most 5 words of 2 requantisation entries of all layers \(scale_words\), got 6;",
     )
-    average = GlobalAverage(name="average", input="input", multiplier=900, shift=15, low=0, high=255)
+    average = AveragePool(
+        name="average",
+        input="input",
+        window=(flat.height, flat.width),
+        stride=1,
+        multiplier=900,
+        shift=15,
+        low=0,
+        high=255,
+    )
     yield (
         "average scales",
         network(flat, average),
@@ -371,9 +380,22 @@ def refusals():
         TINY.replace(accumulator_bits=16),
         r"layer layer: expected every sum \(accumulator_bits\) to fit 16 bits, signed, got a range of 0..36720; widen",
     )
+    pool = MaxPool(name="pool", input="input", window=(2, 2), stride=2, padding=(1, 0, 0, 0))
+    yield "padded pool", network(flat, pool), TINY, r"layer pool: expected a square window without padding"
+    strip = dataclasses.replace(average, window=(1, 2))
+    yield (
+        "average window",
+        network(info(4, 4, 4), strip),
+        TINY,
+        r"layer average: expected the whole map of 4x4",
+    )
+    table = dataclasses.replace(convolution(flat), table=np.zeros(256, np.int64))
+    yield "table", network(flat, table), TINY, r"layer layer: expected no table"
+    joined = Concatenation(name="joined", inputs=("input", "input"))
+    yield "concatenation", network(flat, joined), TINY, r"layer joined: expected no concatenation"
     yield (
         "average sum",
-        network(info(4, 12, 12), average),
+        network(info(4, 12, 12), dataclasses.replace(average, window=(12, 12))),
         TINY.replace(z_bits=15, accumulator_bits=15),
         r"layer average: expected every sum .* 0..36720; widen",
     )

@@ -161,7 +161,7 @@ def test_wrong_order_of_channels(order, message):
 
 def test_tied_tensors_must_keep_their_order():
     info = TensorInfo(channels=3, height=2, width=2, signed=False)
-    pool = MaxPool(name="pool", input="input", window=2, stride=2)
+    pool = MaxPool(name="pool", input="input", window=(2, 2), stride=2)
     network = IntegerNetwork(name="tied", input=info, input_scale=0.1, layers=(pool,))
     content = image_bytes(compile_network(network, Config.preset("tiny")))
     header = header_of(content)

@@ -4,7 +4,7 @@ import pytest
 from hw.config import PRESETS, Config
 from sim.reference import run
 from sw.compiler import compile_network
-from sw.network import INPUT, Convolution, GlobalAverage, IntegerNetwork, MaxPool, TensorInfo
+from sw.network import INPUT, AveragePool, Convolution, IntegerNetwork, MaxPool, TensorInfo
 from sw.ordering import choose_orders, inverse_orders, reorder
 from sw.schedule import schedule_convolution
 
@@ -88,8 +88,17 @@ def test_slots_without_a_channel_come_last():
 def test_pooling_keeps_the_order_of_its_input():
     made = network(
         convolution("a", INPUT, [1, 4, 2, 4, 1, 2]),
-        MaxPool(name="pool", input="a", window=2, stride=2),
-        GlobalAverage(name="average", input="pool", multiplier=8192, shift=15, low=0, high=255),
+        MaxPool(name="pool", input="a", window=(2, 2), stride=2),
+        AveragePool(
+            name="average",
+            input="pool",
+            window=(2, 2),
+            stride=1,
+            multiplier=8192,
+            shift=15,
+            low=0,
+            high=255,
+        ),
     )
     orders = choose_orders(made, TINY)
     assert orders["a"] == orders["pool"] == orders["average"] != tuple(range(6))
@@ -199,7 +208,9 @@ def test_same_orders_twice(preset, seed):
 
 
 def test_wrong_orders_are_refused():
-    made = network(convolution("a", INPUT, [1, 2, 3]), MaxPool(name="pool", input="a", window=2, stride=2))
+    made = network(
+        convolution("a", INPUT, [1, 2, 3]), MaxPool(name="pool", input="a", window=(2, 2), stride=2)
+    )
     good = {INPUT: (1, 0, 2, 3), "a": (2, 0, 1), "pool": (2, 0, 1)}
     reorder(made, good)
     for wrong in ((0, 1), (0, 1, 1), (0, 1, 3), (0, 1, 2, 3)):

@@ -20,7 +20,7 @@ from sw.ternary import ternary_network
 
 SPECS = (
     ConvolutionSpec(name="first", input="input", inputs=2, outputs=6, bases=4, kept=2),
-    MaxPool(name="pool", input="first", window=2, stride=2),
+    MaxPool(name="pool", input="first", window=(2, 2), stride=2),
     ConvolutionSpec(
         name="down", input="pool", inputs=6, outputs=8, bases=4, kept=2, stride=2, padding=(0, 0, 1, 1)
     ),
