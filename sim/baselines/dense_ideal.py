@@ -1,0 +1,12 @@
+"""The dense ideal: every multiplier is busy in every cycle.
+
+Source: definition of this project (`docs/performance.md`). No real dense accelerator is faster, as it multiplies zeros and
+padding like everything else. Left out in its favour: everything but the multiplications.
+"""
+
+__all__ = ["cycles"]
+
+
+def cycles(layer, multipliers):
+    """Multiply-adds of the layer over the multipliers; not rounded."""
+    return layer.dense_macs / multipliers
