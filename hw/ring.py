@@ -90,8 +90,9 @@ class InputRing(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         depth = self._config.ring
+        # Without the attribute, yosys takes registers for a short ring, and from 16 readers on it comes to no end.
         m.submodules.entries = entries = memory.Memory(
-            shape=control_layout(self._config), depth=depth, init=[]
+            shape=control_layout(self._config), depth=depth, init=[], attrs={"ram_style": "distributed"}
         )
         write_port = entries.write_port()
         write_address = Signal(range(depth))
