@@ -32,13 +32,16 @@ def _layers(program):
     )
     table.add_column("layer")
     table.add_column("operation")
-    for heading in ("output", "range", "multiply-adds", "bases", "zeros", "steps", "imbalance"):
+    for heading in ("tiles", "output", "range", "multiply-adds", "bases", "zeros", "steps", "imbalance"):
         table.add_column(heading, justify="right")
-    for layer, fields, schedule in zip(unpack(program).layers, program.layers, program.schedule, strict=True):
+    for number, (layer, schedule) in enumerate(zip(unpack(program).layers, program.schedule, strict=True)):
+        tiles = [program.layers[step] for step in program.steps_of(number)]
+        operation = Operation(tiles[0]["operation"]).name.lower() if tiles else "concatenation"
         convolution = isinstance(layer, Convolution)
         table.add_row(
             schedule.name,
-            Operation(fields["operation"]).name.lower().replace("_", " "),
+            operation.replace("_", " "),
+            str(len(tiles)),
             _shape(program.tensors[schedule.name]),
             _range(program.tensors[schedule.name]),
             *(_convolution(layer, schedule) if convolution else [""] * 5),

@@ -29,7 +29,7 @@ _TABLE_WIDTH = 16
 
 
 def layer_cycles(program, tensors):
-    """Cycles of each layer for each image, equal to what the device counts.
+    """Cycles of each layer for each image, equal to what the device counts for its steps together.
 
     Parameters
     ----------
@@ -43,10 +43,8 @@ def layer_cycles(program, tensors):
     """
     images = len(tensors[INPUT])
     cycles = np.zeros((images, len(program.layers)), np.int64)
-    made = {_place(program.tensors[INPUT]): INPUT}
-    for number, (name, layer) in enumerate(zip(program.layer_names, program.layers, strict=True)):
-        source = made[layer["input_bank"], layer["input_base"]]
-        made[_place(program.tensors[name])] = name
+    for number, (of_layer, layer) in enumerate(zip(program.step_layers, program.layers, strict=True)):
+        source = program.layer_inputs[of_layer][0]
         operation = Operation(layer["operation"])
         if operation is Operation.MAX_POOL:
             cycles[:, number] = _max_pool(layer)
@@ -56,11 +54,7 @@ def layer_cycles(program, tensors):
             convolution = _Convolution(program, layer)
             order = list(program.tensors[source].order)
             cycles[:, number] = [convolution.cycles(image[order]) for image in tensors[source]]
-    return cycles + _DESCRIBE + _NOTE
-
-
-def _place(placement):
-    return placement.bank.value, placement.base
+    return program.layer_sums(cycles + _DESCRIBE + _NOTE)
 
 
 def _max_pool(layer):

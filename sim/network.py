@@ -65,7 +65,7 @@ class NetworkRun:
     images: int
     #: int64 [images, K, H, W]: results of runs of the whole network.
     outputs: np.ndarray
-    #: int64 [images, layers]: cycles of each layer, as the device counts them.
+    #: int64 [images, layers]: cycles of all steps of each layer, as the device counts them.
     layer_cycles: np.ndarray
     #: int64 [images]: cycles of the whole network, as the device counts them.
     cycles: np.ndarray

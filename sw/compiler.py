@@ -6,7 +6,7 @@ from hw.formats import LAYER_FIELDS, LAYER_WORDS, Operation
 from hw.protocol import MAXIMUM_PAYLOAD, Target
 
 from .bounds import check_average, check_convolution
-from .network import AveragePool, Concatenation, Convolution, MaxPool
+from .network import AveragePool, Concatenation, Convolution, MaxPool, inputs_of
 from .ordering import choose_orders, reorder
 from .placement import place_tensors
 from .program import LayerSchedule, Program, Section
@@ -91,6 +91,7 @@ class _Compiler:
         self._tensors = tensors
         self._placements = placements
         self._layers = []
+        self._step_layers = []
         self._schedule = []
         self._bases = []
         self._scales = []
@@ -117,6 +118,7 @@ class _Compiler:
         _limit(fields["line"], self._config.line, "positions in a row of the map (line)")
         _limit(fields["height"], self._config.line, "rows of the map (line)")
         self._layers.append(fields)
+        self._step_layers.append(len(self._schedule) - 1)
 
     def program(self):
         """Everything added so far."""
@@ -132,7 +134,9 @@ class _Compiler:
             name=self._network.name,
             config=config,
             layer_names=tuple(layer.name for layer in self._network.layers),
+            layer_inputs=tuple(tuple(inputs_of(layer)) for layer in self._network.layers),
             layers=tuple(self._layers),
+            step_layers=tuple(self._step_layers),
             tensors=self._placements,
             input_scale=float(self._network.input_scale),
             sections=tuple(

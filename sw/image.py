@@ -64,8 +64,10 @@ def _header(program):
         for name, placement in program.tensors.items()
     }
     layers = [
-        {"name": name, "multiply_adds": schedule.multiply_adds, "work": schedule.work}
-        for name, schedule in zip(program.layer_names, program.schedule, strict=True)
+        {"name": name, "inputs": inputs, "multiply_adds": schedule.multiply_adds, "work": schedule.work}
+        for name, inputs, schedule in zip(
+            program.layer_names, program.layer_inputs, program.schedule, strict=True
+        )
     ]
     return {
         "tool": _tool_version(),
@@ -73,6 +75,7 @@ def _header(program):
         "config": program.config.to_dict(),
         "input_scale": program.input_scale,
         "layers": layers,
+        "step_layers": program.step_layers,
         "tensors": tensors,
         "sections": sections,
     }
@@ -151,11 +154,14 @@ def _program(header, data):
     for section in sections:
         records(section, config)
     layers = header["layers"]
+    steps = decode_program(sections)
     program = Program(
         name=_text(header["name"]),
         config=config,
         layer_names=tuple(_text(layer["name"]) for layer in layers),
-        layers=decode_program(sections),
+        layer_inputs=tuple(tuple(map(_text, layer["inputs"])) for layer in layers),
+        layers=steps,
+        step_layers=_step_layers(header["step_layers"], len(steps), len(layers)),
         tensors={name: _placement(fields) for name, fields in header["tensors"].items()},
         input_scale=float(header["input_scale"]),
         sections=sections,
@@ -179,6 +185,16 @@ def _text(value):
     if not isinstance(value, str):
         raise ValueError(f"expected text, got {value!r}")
     return value
+
+
+def _step_layers(numbers, steps, layers):
+    if (
+        len(numbers) != steps
+        or sorted(numbers) != numbers
+        or not all(_natural(at) < layers for at in numbers)
+    ):
+        raise ValueError(f"expected the layer of each of {steps} steps, of {layers} in order, got {numbers}")
+    return tuple(numbers)
 
 
 def _natural(value):

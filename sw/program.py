@@ -1,6 +1,9 @@
 """A compiled network: what the device is loaded with, and what the host must know to use it."""
 
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
+
+import numpy as np
 
 from hw.config import Config
 from hw.formats import Bank
@@ -75,9 +78,14 @@ class Program:
 
     name: str
     config: Config
+    #: Every layer of the network, whether it takes no step, one or several.
     layer_names: tuple[str, ...]
-    #: Fields of each layer's descriptor, as ``hw.formats.LAYER_FIELDS`` names them.
+    #: Names of the tensors that each layer reads: its input, then what it adds; or the parts that it joins.
+    layer_inputs: tuple[tuple[str, ...], ...]
+    #: Fields of each step's descriptor, as ``hw.formats.LAYER_FIELDS`` names them: what the device calls a layer.
     layers: tuple[dict[str, int], ...]
+    #: Which of ``layer_names`` each step belongs to; never less than that of the step before.
+    step_layers: tuple[int, ...]
     #: Every tensor, ``"input"`` first. Only the input before, and the last layer's output after a run
     #: are sure to be there: other tensors give up their place after their last reader.
     tensors: dict[str, Placement]
@@ -90,6 +98,18 @@ class Program:
     def output_name(self):
         """Name of the tensor that is the result."""
         return self.layer_names[-1]
+
+    def steps_of(self, number):
+        """Steps of one layer, a ``range`` of indices into ``layers``."""
+        return range(bisect_left(self.step_layers, number), bisect_right(self.step_layers, number))
+
+    def layer_sums(self, steps):
+        """Int64 [..., layers]: what was counted for each step, [..., steps], added up for each layer of the network."""
+        steps = np.asarray(steps, np.int64)
+        sums = np.zeros((*steps.shape[:-1], len(self.layer_names)), np.int64)
+        for step, number in enumerate(self.step_layers):
+            sums[..., number] += steps[..., step]
+        return sums
 
     @property
     def bits(self):

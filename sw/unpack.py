@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hw.formats import LAYER_FIELDS, LAYER_WORDS, Bank, Operation
+from hw.formats import LAYER_FIELDS, LAYER_WORDS, Operation
 from hw.protocol import Target
 
 from .network import INPUT, AveragePool, Convolution, IntegerNetwork, MaxPool, TensorInfo
@@ -61,10 +61,11 @@ def unpack(program):
             signed=placement.signed,
         )
     }
-    owner = {(placement.bank, placement.base): INPUT}
     layers = []
-    for name, fields in zip(program.layer_names, decode_program(program.sections), strict=True):
-        source = owner[Bank(fields["input_bank"]), fields["input_base"]]
+    steps = decode_program(program.sections)
+    for number, (name, inputs) in enumerate(zip(program.layer_names, program.layer_inputs, strict=True)):
+        fields = _whole([steps[step] for step in program.steps_of(number)])
+        source = inputs[0]
         operation = Operation(fields["operation"])
         if operation is Operation.MAX_POOL:
             layer = MaxPool(
@@ -85,17 +86,25 @@ def unpack(program):
                 high=fields["high"],
             )
         else:
-            residual = (
-                owner[Bank(fields["residual_bank"]), fields["residual_base"]] if fields["residual"] else None
-            )
+            residual = inputs[1] if fields["residual"] else None
             layer = _convolution(name, source, infos[source], residual, fields, config, bases, scales, lists)
         layers.append(layer)
         network = IntegerNetwork(
             name=program.name, input=infos[INPUT], input_scale=program.input_scale, layers=tuple(layers)
         )
         infos = network.tensors()
-        owner[Bank(fields["output_bank"]), fields["output_base"]] = name
     return reorder(network, inverse_orders({name: program.tensors[name].order for name in infos}))
+
+
+def _whole(steps):
+    """Fields of a layer as if it had not been cut: the first step is that of the first outputs."""
+    ends = []
+    for fields in steps:
+        row, rest = divmod(fields["output_base"] - steps[0]["output_base"], fields["output_row"])
+        column = rest // fields["output_chunks"]
+        ends.append((row + fields["output_height"], column + fields["output_width"]))
+    height, width = map(max, zip(*ends, strict=True))
+    return steps[0] | {"output_height": height, "output_width": width}
 
 
 def _convolution(name, source, info, residual, fields, config, bases, scales, lists):

@@ -107,18 +107,19 @@ class NetworkRunner:
         if self._every_tensor:
             await self._write(image)
             for number, name in enumerate(program.layer_names):
-                await host.request(frames.run_frame(number, 1))
+                steps = program.steps_of(number)
+                if steps:
+                    await host.request(frames.run_frame(steps.start, len(steps)))
                 await self._check(image, name, whole=False)
                 if self._stopped:
                     return
         # Tensors may have taken the place of the input.
         await self._write(image)
-        count = len(program.layer_names)
+        count = len(program.layers)
         self.run_cycles.append(frames.decode_cycles(await host.request(frames.run_frame(0, count))))
         self.outputs.append(await self._check(image, program.output_name, whole=True))
-        self.counters.append(
-            frames.decode_counters(await host.request(frames.counters_frame(0, count)), count)
-        )
+        answer = await host.request(frames.counters_frame(0, count))
+        self.counters.append(program.layer_sums(frames.decode_counters(answer, count)))
 
     async def _write(self, image):
         program = self._program

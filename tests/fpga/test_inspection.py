@@ -49,6 +49,7 @@ def test_tables(image):
     assert rows[0] == [
         "edges",
         "convolution",
+        "1",
         "2 x 6 x 4",
         "-128..127",
         f"{int(multiply_adds):,}",
@@ -57,7 +58,7 @@ def test_tables(image):
         "1",
         "1.00",
     ]
-    assert rows[1] == ["half", "max pool", "2 x 3 x 2", "-128..127", "", "", "", "", ""]
+    assert rows[1] == ["half", "max pool", "1", "2 x 3 x 2", "-128..127", "", "", "", "", ""]
     sections = dict(row for row in rows if len(row) == 2)
     bits = [int(value.replace(",", "")) for value in sections.values()]
     assert set(sections) == {"program", "basis", "scale", "coefficient", "all"}

@@ -159,6 +159,15 @@ def test_wrong_order_of_channels(order, message):
         parse_image(sealed(json.dumps(header).encode(), content=content))
 
 
+@pytest.mark.parametrize("numbers", [[1], [-1], ["0"], [0, 0]])
+def test_wrong_layers_of_steps(numbers):
+    content = image_bytes(small_program())
+    header = header_of(content)
+    header["step_layers"] = numbers
+    with pytest.raises(ImageError, match=r"^malformed header: "):
+        parse_image(sealed(json.dumps(header).encode(), content=content))
+
+
 def test_tied_tensors_must_keep_their_order():
     info = TensorInfo(channels=3, height=2, width=2, signed=False)
     pool = MaxPool(name="pool", input="input", window=(2, 2), stride=2)
