@@ -71,7 +71,6 @@ class Accelerator(wiring.Component):
         connect(m, link=link.o, host=flipped(self.o))
         connect(m, link=link.write, store=store.i)
         connect(m, link=link.run_request, sequencer=sequencer.run)
-        connect(m, sequencer=sequencer.finished, link=link.run_response)
         connect(m, link=link.counter_request, sequencer=sequencer.counter_request)
         connect(m, sequencer=sequencer.counter_response, link=link.counter_response)
 
@@ -112,6 +111,10 @@ class Accelerator(wiring.Component):
 
         # Control.
         m.d.comb += [
+            link.running.eq(sequencer.running),
+            link.input_free.eq(sequencer.input_free),
+            link.cycles.eq(sequencer.cycles),
+            sequencer.clear.eq(link.clear_cycles),
             readers.owner.eq(sequencer.owner),
             feeder.start.eq(sequencer.start_convolution),
             block.start.eq(sequencer.start_convolution),

@@ -32,12 +32,18 @@ class HostLink(wiring.Component):
         Bytes from the host.
     o : Out(stream(8))
         Bytes to the host.
-    write : Out(stream(write_layout(config), always_ready=True))
+    write : Out(stream(write_layout(config)))
         One memory word.
     run_request : Out(stream(layer_range_layout))
         Layers to run.
-    run_response : In(stream(32))
-        Cycles that the run took.
+    running : In(1)
+        A run is under way.
+    input_free : In(1)
+        The activations of the network's input may be written; to stay high until the next run begins.
+    cycles : In(32)
+        Cycles of the runs since ``clear_cycles``.
+    clear_cycles : Out(1)
+        They have been reported.
     read_request : Out(stream(read_layout))
         Chunk to read.
     read_response : In(stream(dense_layout(config)))
@@ -54,9 +60,12 @@ class HostLink(wiring.Component):
             {
                 "i": In(stream.Signature(8)),
                 "o": Out(stream.Signature(8)),
-                "write": Out(stream.Signature(write_layout(config), always_ready=True)),
+                "write": Out(stream.Signature(write_layout(config))),
                 "run_request": Out(stream.Signature(layer_range_layout)),
-                "run_response": In(stream.Signature(32)),
+                "running": In(1),
+                "input_free": In(1),
+                "cycles": In(32),
+                "clear_cycles": Out(1),
                 "read_request": Out(stream.Signature(read_layout)),
                 "read_response": In(stream.Signature(dense_layout(config))),
                 "counter_request": Out(stream.Signature(16)),
@@ -84,7 +93,12 @@ class HostLink(wiring.Component):
         connect(m, loader.write, flipped(self.write))
 
         connect(m, executor.run_request, flipped(self.run_request))
-        connect(m, flipped(self.run_response), executor.run_response)
+        m.d.comb += [
+            executor.running.eq(self.running),
+            executor.input_free.eq(self.input_free),
+            executor.cycles.eq(self.cycles),
+            self.clear_cycles.eq(executor.clear_cycles),
+        ]
         connect(m, executor.read_request, flipped(self.read_request))
         connect(m, flipped(self.read_response), executor.read_response)
         connect(m, executor.counter_request, flipped(self.counter_request))

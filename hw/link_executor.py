@@ -9,7 +9,7 @@ from .formats import Bank, dense_layout, layer_range_layout, read_layout
 from .frame_receiver import Verdict, frame_head_layout
 from .frame_serializer import serial_layout
 from .loader import load_head_layout, load_result_layout
-from .protocol import MAXIMUM_PAYLOAD, PROTOCOL_VERSION, Opcode, Status
+from .protocol import MAXIMUM_PAYLOAD, PROTOCOL_VERSION, Opcode, Status, Target
 
 __all__ = ["LinkExecutor", "response_width"]
 
@@ -32,6 +32,9 @@ class LinkExecutor(wiring.Component):
     ``BAD_OPCODE``, ``BAD_LENGTH``, ``BAD_TARGET``, ``BAD_ADDRESS``, ``DAMAGED``. ``READ`` and ``COUNTERS`` of
     nothing are answered with nothing. A ``LOAD`` that wrote to memory and was not ``OK``, or that ended within
     a word, marks the device damaged.
+
+    While a run is under way ``RUN``, ``WAIT``, ``READ`` and ``COUNTERS`` wait for its end, and the data of a
+    ``LOAD`` are held back until then; those of activations only until ``input_free``.
 
     Throughput: reads and counters are asked for one at a time, each when the one before has been sent.
 
@@ -58,8 +61,14 @@ class LinkExecutor(wiring.Component):
         What became of the load.
     run_request : Out(stream(layer_range_layout))
         Layers to run.
-    run_response : In(stream(32))
-        Cycles it took.
+    running : In(1)
+        A run is under way, from the cycle after a ``run_request`` was taken.
+    input_free : In(1)
+        Activations may be written; high whenever no run is under way, and once high it stays so during a run.
+    cycles : In(32)
+        Cycles of the runs since ``clear_cycles``.
+    clear_cycles : Out(1)
+        They have been reported.
     read_request : Out(stream(read_layout))
         Chunk to read.
     read_response : In(stream(dense_layout(config)))
@@ -86,7 +95,10 @@ class LinkExecutor(wiring.Component):
                 "load_finish": Out(1),
                 "load_result": In(stream.Signature(load_result_layout)),
                 "run_request": Out(stream.Signature(layer_range_layout)),
-                "run_response": In(stream.Signature(32)),
+                "running": In(1),
+                "input_free": In(1),
+                "cycles": In(32),
+                "clear_cycles": Out(1),
                 "read_request": Out(stream.Signature(read_layout)),
                 "read_response": In(stream.Signature(dense_layout(config))),
                 "counter_request": Out(stream.Signature(16)),
@@ -137,6 +149,7 @@ class LinkExecutor(wiring.Component):
                 (Opcode.RUN, 4),
                 (Opcode.READ, 6),
                 (Opcode.COUNTERS, 4),
+                (Opcode.WAIT, 0),
             ):
                 with m.Case(opcode):
                     m.d.comb += [known.eq(1), length_fits.eq(request.length == length)]
@@ -183,8 +196,10 @@ class LinkExecutor(wiring.Component):
                         m.next = "JUDGE"
 
             with m.State("LOAD"):
-                m.d.comb += self.load_head.valid.eq(1)
-                with m.If(self.load_head.ready):
+                # No run begins before the load has ended: what may start may also finish.
+                activations = values.target == Target.ACTIVATION.value
+                m.d.comb += self.load_head.valid.eq(Mux(activations, self.input_free, ~self.running))
+                with m.If(self.load_head.valid & self.load_head.ready):
                     m.next = "LOAD_DATA"
 
             with m.State("LOAD_DATA"):
@@ -243,7 +258,9 @@ class LinkExecutor(wiring.Component):
                     with m.Elif(damaged):
                         respond(Status.DAMAGED)
                     with m.Else():
-                        respond(Status.OK, _COUNTER_BYTES, "RUN")
+                        respond(Status.OK, following="RUN")
+                with m.Case(Opcode.WAIT):
+                    respond(Status.OK, _COUNTER_BYTES, "WAIT")
                 with m.Case(Opcode.READ):
                     with m.If(count > MAXIMUM_PAYLOAD // config.chunk):
                         respond(Status.BAD_LENGTH)
@@ -285,24 +302,20 @@ class LinkExecutor(wiring.Component):
             with m.State("RUN"):
                 m.d.comb += self.run_request.valid.eq(1)
                 with m.If(self.run_request.ready):
-                    m.next = "RUNNING"
+                    m.next = "RESPOND"
 
-            with m.State("RUNNING"):
-                # The frame starts when the run is over, so that it comes in one go.
-                m.d.comb += self.response_head.valid.eq(self.run_response.valid)
-                with m.If(self.response_head.valid & self.response_head.ready):
-                    m.next = "CYCLES"
+            # The frame starts when the run is over, so that it comes in one go.
+            for state, following in (("WAIT", "CYCLES"), ("RESPOND_ITEMS", "ASK")):
+                with m.State(state):
+                    m.d.comb += self.response_head.valid.eq(~self.running)
+                    with m.If(self.response_head.valid & self.response_head.ready):
+                        m.next = following
 
             with m.State("CYCLES"):
-                give(self.run_response.payload, _COUNTER_BYTES, self.run_response.valid)
-                m.d.comb += self.run_response.ready.eq(self.response_data.ready)
-                with m.If(self.response_data.valid & self.response_data.ready):
+                give(self.cycles, _COUNTER_BYTES, 1)
+                with m.If(self.response_data.ready):
+                    m.d.comb += self.clear_cycles.eq(1)
                     m.next = "IDLE"
-
-            with m.State("RESPOND_ITEMS"):
-                m.d.comb += self.response_head.valid.eq(1)
-                with m.If(self.response_head.ready):
-                    m.next = "ASK"
 
             with m.State("ASK"):
                 with m.If(count == 0):

@@ -42,7 +42,7 @@ class Loader(wiring.Component):
 
     Latency, from the last byte of a word to its write: 2 cycles, coefficient records 3, activations 11, and one more
     where the mask is empty. Throughput: one byte per cycle within a word, then 3 more cycles for the word, 5 for a
-    coefficient record, 13 for activations.
+    coefficient record, 13 for activations, as long as words are taken at once.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ class Loader(wiring.Component):
         No more data come. To be high from after the last byte until ``result`` is taken.
     result : Out(stream(load_result_layout))
         Status; ``written`` is set if any word was written.
-    write : Out(stream(write_layout(config), always_ready=True))
+    write : Out(stream(write_layout(config)))
         One memory word.
     """
 
@@ -71,7 +71,7 @@ class Loader(wiring.Component):
                 "i": In(stream.Signature(8)),
                 "finish": In(1),
                 "result": Out(stream.Signature(load_result_layout)),
-                "write": Out(stream.Signature(write_layout(config), always_ready=True)),
+                "write": Out(stream.Signature(write_layout(config))),
             }
         )
 
@@ -187,12 +187,13 @@ class Loader(wiring.Component):
 
         def write_word():
             m.d.comb += self.write.valid.eq(fits)
-            m.d.sync += [address.eq(address + 1), written.eq(written | fits), beyond.eq(beyond | ~fits)]
-            with m.If(is_header):
-                m.d.sync += records.eq(word[:16])
-            with m.Elif(is_record):
-                m.d.sync += records.eq(records - 1)
-            m.next = "START"
+            with m.If(self.write.ready | ~fits):
+                m.d.sync += [address.eq(address + 1), written.eq(written | fits), beyond.eq(beyond | ~fits)]
+                with m.If(is_header):
+                    m.d.sync += records.eq(word[:16])
+                with m.Elif(is_record):
+                    m.d.sync += records.eq(records - 1)
+                m.next = "START"
 
         with m.FSM():
             with m.State("IDLE"):
@@ -259,9 +260,12 @@ class Loader(wiring.Component):
                 take_bytes(following="SCATTER")
 
             with m.State("SCATTER"):
-                # The decoder takes a plane each cycle and never stalls, so the last plane has left the packed
+                # The decoder takes a plane each cycle and values never stall, so the last plane has left the packed
                 # values before the first one is back at its place.
-                m.d.comb += [decoder.i.valid.eq(leaving != 0), decoder.o.ready.eq(1)]
+                m.d.comb += [
+                    decoder.i.valid.eq(leaving != 0),
+                    decoder.o.ready.eq(~is_record | self.write.ready | ~fits),
+                ]
                 with m.If(decoder.i.valid & decoder.i.ready):
                     m.d.sync += leaving.eq(leaving - 1)
                 with m.If(is_activation & (decoder.i.valid | decoder.o.valid)):

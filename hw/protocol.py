@@ -12,7 +12,8 @@ STATUS      none                                                       version u
                                                                        flags u16 (bit 0: damaged)
 CLEAR       none                                                       none; clears ``damaged``
 LOAD        target u8, index u8, address u16, data                     none
-RUN         first layer u16, number of layers u16                      cycles u32
+RUN         first layer u16, number of layers u16                      none; the run has begun
+WAIT        none                                                       cycles u32 of the runs since the last ``WAIT``
 READ        bank u8, zero u8, address u16, chunks u16                  chunks * N bytes, dense
 COUNTERS    first layer u16, number of layers u16                      cycles u32 for each layer
 ==========  =========================================================  ==========================================
@@ -29,6 +30,13 @@ Data of a ``LOAD``, by target; words are stored at ``address``, ``address + 1``,
 * ``ACTIVATION``: ``index`` is the bank. SparseMap chunks: mask (N bits padded to whole bytes), then
   popcount(mask) bytes of values.
 
+A run goes on while the host sends requests, one after the other as ever. ``STATUS`` and ``CLEAR`` are answered at
+once, ``RUN``, ``WAIT``, ``READ`` and ``COUNTERS`` when the run before has ended. Of a ``LOAD`` the device takes a few
+bytes and holds back the rest until the run has ended, or, if the target is ``ACTIVATION``, until the run is in a layer
+with ``input_free`` or past one: so the input of the next run is loaded during this one, into the words of the network's
+input and no others. A host whose bytes cannot be held back (a serial line without flow control) sends ``WAIT`` before
+a ``LOAD``. Every run ends, so every request is answered.
+
 A bad checksum after data was written marks the device ``damaged``: ``RUN`` is refused until ``CLEAR``.
 """
 
@@ -44,7 +52,7 @@ __all__ = [
     "Target",
 ]
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 REQUEST_START = 0xA5
 RESPONSE_START = 0x5A
 #: Longest payload of a frame, in bytes.
@@ -60,6 +68,7 @@ class Opcode(enum.Enum, shape=8):
     RUN = 3
     READ = 4
     COUNTERS = 5
+    WAIT = 6
 
 
 class Status(enum.Enum, shape=8):

@@ -53,12 +53,13 @@ class ReadSelect(wiring.Component):
 
 
 class WriteSelect(wiring.Component):
-    """Joins writers of which at most one writes in any cycle.
+    """Joins writers of which all but the first are always ready; of those at most one writes in any cycle.
+
+    The first, the host, waits while another writes.
 
     Members
     -------
     writers : array of streams of ``activation_write_layout``, in
-        Always ready.
     o : stream of ``activation_write_layout``, out
         Must always be ready.
     """
@@ -69,8 +70,11 @@ class WriteSelect(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        for writer in self.writers:
+        host, *units = self.writers
+        m.d.comb += host.ready.eq(~Cat(writer.valid for writer in units).any())
+        for writer in units:
             m.d.comb += writer.ready.eq(1)
+        for writer in self.writers:
             with m.If(writer.valid):
                 m.d.comb += [self.o.payload.eq(writer.payload), self.o.valid.eq(1)]
         return m

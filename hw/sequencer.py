@@ -27,8 +27,11 @@ def program_write_layout(config):
 class Sequencer(wiring.Component):
     """Program memory and the order of events.
 
-    For each layer: read its description, start the units that it needs, wait until they are done, note the cycles
-    that all of this took.
+    For each layer: start the units that it needs, wait until they are done, note the cycles since the layer before
+    was noted. The description of the next layer is read while the units work: it is shifted into a register of its
+    own and copied when the layer is over. So three cycles pass between the end of the units and the next start (the
+    note, and two for what units work out ahead of their start) if the units worked for at least as long as reading
+    takes, a word a cycle. The first layer of a run waits for all of its description.
 
     Members
     -------
@@ -36,8 +39,14 @@ class Sequencer(wiring.Component):
         Always ready.
     run : stream of ``layer_range_layout``, in
         Taken when idle.
-    finished : stream of 32 bits, out
-        Cycles of all layers of the run together.
+    running : out
+        A run is under way, from the cycle after it was taken.
+    input_free : out
+        No layer that runs or is still to run reads the input of the network; high whenever no run is under way.
+    cycles : out
+        Cycles of all runs since the last ``clear``, those of the current one as far as they are noted.
+    clear : in
+        Makes ``cycles`` zero. Only while no run is under way.
     counter_request : stream of 16 bits, in
         A layer.
     counter_response : stream of 32 bits, out
@@ -57,7 +66,10 @@ class Sequencer(wiring.Component):
             {
                 "program": In(stream.Signature(program_write_layout(config))),
                 "run": In(stream.Signature(layer_range_layout)),
-                "finished": Out(stream.Signature(32)),
+                "running": Out(1),
+                "input_free": Out(1),
+                "cycles": Out(32),
+                "clear": In(1),
                 "counter_request": In(stream.Signature(16)),
                 "counter_response": Out(stream.Signature(32)),
                 "layer": Out(Layer),
@@ -78,51 +90,71 @@ class Sequencer(wiring.Component):
         m.submodules.counters = counters = WordMemory(32, config.layers)
         connect(m, flipped(self.program), program.write)
 
-        index, layers_left = Signal(range(config.layers)), Signal(16)
-        asked, arrived = Signal(16), Signal(16)
-        cycles, total = Signal(32), Signal(32)
+        # The layer that runs; the one whose description is read or waits to be copied; the first that is not run.
+        current = Signal(range(config.layers))
+        following, end = Signal(range(config.layers + 1)), Signal(range(config.layers + 1))
+        asked, arrived = Signal(range(len(LAYER_FIELDS) + 1)), Signal(range(len(LAYER_FIELDS) + 1))
+        cycles, free = Signal(32), Signal()
 
-        # The description arrives lowest word first and moves down as it comes.
+        # A description arrives lowest word first and moves down as it comes.
+        description = Signal(Layer)
+        described = arrived == len(LAYER_FIELDS)
         m.d.comb += program.response.ready.eq(1)
         with m.If(program.response.valid):
             m.d.sync += [
-                layer.as_value().eq(Cat(layer.as_value()[16:], program.response.p.data)),
+                description.as_value().eq(Cat(description.as_value()[16:], program.response.p.data)),
                 arrived.eq(arrived + 1),
             ]
+        m.d.comb += program.request.valid.eq((asked != len(LAYER_FIELDS)) & (following != end))
+        m.d.sync += asked.eq(asked + program.request.valid)
 
         m.d.comb += [
-            program.request.p.address.eq(Cat(asked[: LAYER_WORDS.bit_length() - 1], index)),
+            program.request.p.address.eq(Cat(asked[: LAYER_WORDS.bit_length() - 1], following)),
             counters.request.p.address.eq(self.counter_request.payload),
             counters.request.valid.eq(self.counter_request.valid),
             self.counter_request.ready.eq(counters.request.ready),
             self.counter_response.payload.eq(counters.response.p.data),
             self.counter_response.valid.eq(counters.response.valid),
             counters.response.ready.eq(self.counter_response.ready),
-            counters.write.p.address.eq(index),
+            counters.write.p.address.eq(current),
             counters.write.p.data.eq(cycles),
-            self.finished.payload.eq(total),
+            self.input_free.eq(free | ~self.running),
         ]
 
+        def copy_description():
+            m.d.sync += [
+                layer.eq(description),
+                current.eq(following),
+                following.eq(following + 1),
+                asked.eq(0),
+                arrived.eq(0),
+            ]
+            m.next = "Settle"
+
+        with m.If(self.clear):
+            m.d.sync += self.cycles.eq(0)
         m.d.sync += cycles.eq(cycles + 1)
-        with m.FSM():
+        with m.FSM() as states:
+            m.d.comb += self.running.eq(~states.ongoing("Idle"))
             with m.State("Idle"):
                 m.d.comb += self.run.ready.eq(1)
-                m.d.sync += [
-                    index.eq(self.run.p.first),
-                    layers_left.eq(self.run.p.count),
-                    total.eq(0),
-                    cycles.eq(0),
-                    asked.eq(0),
-                    arrived.eq(0),
-                ]
+                m.d.sync += cycles.eq(1)
                 with m.If(self.run.valid):
+                    m.d.sync += [
+                        following.eq(self.run.p.first),
+                        end.eq(self.run.p.first + self.run.p.count),
+                        asked.eq(0),
+                        arrived.eq(0),
+                        free.eq(0),
+                    ]
                     m.next = "Describe"
-            with m.State("Describe"):
-                m.d.comb += program.request.valid.eq(asked < len(LAYER_FIELDS))
-                m.d.sync += asked.eq(asked + program.request.valid)
-                with m.If(arrived == len(LAYER_FIELDS)):
-                    m.next = "Start"
+            with m.State("Describe"), m.If(described):
+                copy_description()
+            with m.State("Settle"):
+                m.next = "Start"
             with m.State("Start"):
+                with m.If(layer.input_free[0]):
+                    m.d.sync += free.eq(1)
                 with m.Switch(operation):
                     with m.Case(Operation.CONVOLUTION.value):
                         m.d.comb += [self.start_convolution.eq(1), self.start_requantiser.eq(1)]
@@ -140,19 +172,14 @@ class Sequencer(wiring.Component):
             with m.State("Note"):
                 m.d.comb += counters.write.valid.eq(1)
                 m.d.sync += [
-                    total.eq(total + cycles),
-                    cycles.eq(0),
-                    asked.eq(0),
-                    arrived.eq(0),
-                    index.eq(index + 1),
-                    layers_left.eq(layers_left - 1),
+                    self.cycles.eq(self.cycles + cycles),
+                    cycles.eq(1),
                     self.owner.eq(Owner.HOST),
                 ]
-                m.next = "Describe"
-                with m.If(layers_left == 1):
-                    m.next = "Finished"
-            with m.State("Finished"):
-                m.d.comb += self.finished.valid.eq(1)
-                with m.If(self.finished.ready):
+                with m.If(following == end):
                     m.next = "Idle"
+                with m.Elif(described):
+                    copy_description()
+                with m.Else():
+                    m.next = "Describe"
         return m

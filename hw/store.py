@@ -16,11 +16,13 @@ __all__ = ["Store"]
 
 
 class Store(wiring.Component):
-    """Splits the host link's writes by target. Latency one cycle, always ready.
+    """Splits the host link's writes by target. Latency one cycle, throughput a word in two cycles.
+
+    Activations wait until they are taken; all other memories always are ready.
 
     Members
     -------
-    i : stream of ``write_layout``, in, always ready
+    i : stream of ``write_layout``, in
     program : stream of ``program_write_layout``, out
     basis : stream of ``basis_store_layout``, out
     scale : stream of ``scale_write_layout``, out
@@ -32,7 +34,7 @@ class Store(wiring.Component):
         self._config = config
         super().__init__(
             {
-                "i": In(stream.Signature(write_layout(config), always_ready=True)),
+                "i": In(stream.Signature(write_layout(config))),
                 "program": Out(stream.Signature(program_write_layout(config))),
                 "basis": Out(stream.Signature(basis_store_layout(config))),
                 "scale": Out(stream.Signature(scale_write_layout(config))),
@@ -47,7 +49,11 @@ class Store(wiring.Component):
         m = Module()
         word = Signal.like(self.i.payload)
         arrived = Signal()
-        m.d.sync += [word.eq(self.i.payload), arrived.eq(self.i.valid)]
+        m.d.comb += self.i.ready.eq(~arrived)
+        with m.If(~arrived):
+            m.d.sync += [word.eq(self.i.payload), arrived.eq(self.i.valid)]
+        with m.Elif(~self.activations.valid | self.activations.ready):
+            m.d.sync += arrived.eq(0)
 
         destinations = [
             (Target.PROGRAM, self.program),

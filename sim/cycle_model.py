@@ -1,8 +1,8 @@
 """Cycle model: the cycles that the accelerator takes for each layer, without simulating its RTL.
 
-The numbers are those of the device's own counters: from the first cycle in which the sequencer reads the description
-of a layer to the one in which it notes the cycles. What depends on data (matches of a chunk, which ``z`` are zero) is
-worked out ahead; ``sim.cycle_kernel`` then follows the queues.
+The numbers are those of the device's own counters: from the cycle after the note of the layer before (or after the run
+was taken) to the cycle in which the sequencer notes the cycles. What depends on data (matches of a chunk, which ``z``
+are zero) is worked out ahead; ``sim.cycle_kernel`` then follows the queues.
 """
 
 from functools import cache
@@ -20,10 +20,11 @@ from .cycle_tokens import STEPS_SHIFT, make_tokens, nonzero_sums, pack_matches
 
 __all__ = ["layer_cycles"]
 
-#: From the first cycle of a description to the start of the units: words, memory (2) and a state.
+#: From the copy of a description, or the start of a run, to the copy of the next: words, memory (2), the copy.
 _DESCRIBE = len(LAYER_FIELDS) + 3
-#: From the first cycle in which no unit is busy to the note.
-_NOTE = 1
+#: From the copy of a description to the note, besides the work of the units: a cycle before their start, one in which
+#: no unit is busy, the note.
+_TURN = 3
 #: Widest chunk for which the steps of every pattern of matches are kept.
 _TABLE_WIDTH = 16
 
@@ -42,19 +43,22 @@ def layer_cycles(program, tensors):
     int64 array [images, layers]
     """
     images = len(tensors[INPUT])
-    cycles = np.zeros((images, len(program.layers)), np.int64)
+    units = np.zeros((images, len(program.layers)), np.int64)
     for number, (of_layer, layer) in enumerate(zip(program.step_layers, program.layers, strict=True)):
         source = program.layer_inputs[of_layer][0]
         operation = Operation(layer["operation"])
         if operation is Operation.MAX_POOL:
-            cycles[:, number] = _max_pool(layer)
+            units[:, number] = _max_pool(layer)
         elif operation is Operation.AVERAGE_POOL:
-            cycles[:, number] = _global_average(layer, program.config)
+            units[:, number] = _global_average(layer, program.config)
         else:
             convolution = _Convolution(program, layer)
             order = list(program.tensors[source].order)
-            cycles[:, number] = [convolution.cycles(image[order]) for image in tensors[source]]
-    return program.layer_sums(cycles + _DESCRIBE + _NOTE)
+            units[:, number] = [convolution.cycles(image[order]) for image in tensors[source]]
+    cycles = units + _TURN
+    # A description is read from the copy of the one before on: a layer waits for what its predecessor did not cover.
+    covered = np.hstack([np.zeros((images, 1), np.int64), cycles[:, :-1]])
+    return program.layer_sums(cycles + np.maximum(_DESCRIBE - covered, 0))
 
 
 def _max_pool(layer):

@@ -41,6 +41,7 @@ __all__ = [
     "read_frames",
     "run_frame",
     "status_frame",
+    "wait_frame",
 ]
 
 #: What each refusal of the device means.
@@ -229,8 +230,13 @@ def clear_frame():
 
 
 def run_frame(first, count):
-    """Request that runs ``count`` layers from ``first`` on."""
+    """Request that starts a run of ``count`` layers from ``first`` on."""
     return encode_request(Opcode.RUN, first.to_bytes(2, "little") + count.to_bytes(2, "little"))
+
+
+def wait_frame():
+    """Request for the cycles of the runs since the last such request; answered when none is under way."""
+    return encode_request(Opcode.WAIT)
 
 
 def counters_frame(first, count):
@@ -272,7 +278,7 @@ def _words(payload, count, size):
 
 
 def decode_cycles(payload):
-    """Cycles of a ``RUN``."""
+    """Answer to ``WAIT``: cycles of the runs since the last one."""
     return _words(payload, 1, 4)[0]
 
 

@@ -94,6 +94,11 @@ class NetworkRunner:
     def _stopped(self):
         return self.mismatches and self._stop_at_first
 
+    async def _run_steps(self, first, count):
+        """Run steps to their end; gives their cycles."""
+        await self._host.request(frames.run_frame(first, count))
+        return frames.decode_cycles(await self._host.request(frames.wait_frame()))
+
     async def load(self):
         """See that it is the right device, and load the program."""
         answer = await self._host.request(frames.status_frame())
@@ -109,14 +114,14 @@ class NetworkRunner:
             for number, name in enumerate(program.layer_names):
                 steps = program.steps_of(number)
                 if steps:
-                    await host.request(frames.run_frame(steps.start, len(steps)))
+                    await self._run_steps(steps.start, len(steps))
                 await self._check(image, name, whole=False)
                 if self._stopped:
                     return
         # Tensors may have taken the place of the input.
         await self._write(image)
         count = len(program.layers)
-        self.run_cycles.append(frames.decode_cycles(await host.request(frames.run_frame(0, count))))
+        self.run_cycles.append(await self._run_steps(0, count))
         self.outputs.append(await self._check(image, program.output_name, whole=True))
         answer = await host.request(frames.counters_frame(0, count))
         self.counters.append(program.layer_sums(frames.decode_counters(answer, count)))

@@ -8,6 +8,7 @@ from amaranth.sim import Simulator
 
 from hw.link import HostLink
 from hw.link_words import write_layout
+from hw.protocol import Target
 
 __all__ = ["Traffic", "checksum", "chunk_of", "cycles_of", "parse", "request", "talk"]
 
@@ -56,6 +57,8 @@ class Traffic:
     writes: list = field(default_factory=list)
     #: (first, count) of every run.
     runs: list = field(default_factory=list)
+    #: Words of activations that were written while a run was under way.
+    overlapped: int = 0
     #: (bank, address) of every chunk read.
     reads: list = field(default_factory=list)
     #: Layer of every counter asked for.
@@ -72,11 +75,13 @@ def chunk_of(bank, address, width):
 
 
 def cycles_of(layer):
-    """Cycles of one layer in the bench."""
+    """Cycles of one layer in the bench, as they are reported."""
     return random.Random(layer).getrandbits(32)
 
 
-def talk(config, script, *, idle=0.0, back_pressure=0.0, seed=0, quiet=150, limit_cycles=20000):
+def talk(
+    config, script, *, idle=0.0, back_pressure=0.0, run_cycles=20, seed=0, quiet=150, limit_cycles=20000
+):
     """Simulate a host link with memories and layers around it.
 
     Parameters
@@ -87,6 +92,8 @@ def talk(config, script, *, idle=0.0, back_pressure=0.0, seed=0, quiet=150, limi
     idle, back_pressure : float
         Probability, each cycle, that the host pauses, or does not take a byte; the device's answers are late
         accordingly.
+    run_cycles : int
+        Most cycles that a run takes; its input is free from a random one of them on.
     seed : int
         Of the random traffic.
     quiet : int
@@ -120,9 +127,17 @@ def talk(config, script, *, idle=0.0, back_pressure=0.0, seed=0, quiet=150, limi
             ctx.set(dut.i.valid, offered)
             ctx.set(dut.i.payload, queue[position] if offered else rng.getrandbits(8))
             ready = rng.random() >= back_pressure
+            write_ready = rng.random() >= back_pressure
             ctx.set(dut.o.ready, ready)
-            _, _, taken, valid, byte, write_valid, word = await ctx.tick().sample(
-                dut.i.ready, dut.o.valid, dut.o.payload, dut.write.valid, Value.cast(dut.write.payload)
+            ctx.set(dut.write.ready, write_ready)
+            _, _, taken, valid, byte, write_valid, word, running, free = await ctx.tick().sample(
+                dut.i.ready,
+                dut.o.valid,
+                dut.o.payload,
+                dut.write.valid,
+                Value.cast(dut.write.payload),
+                dut.running,
+                dut.input_free,
             )
             if held is not None:
                 assert valid and byte == held, "expected a byte to stay until it is taken"
@@ -131,10 +146,14 @@ def talk(config, script, *, idle=0.0, back_pressure=0.0, seed=0, quiet=150, limi
                 offered, position, last = False, position + 1, cycle
             if valid and ready:
                 traffic.received.append(byte)
-            if valid or write_valid:
+            if valid or write_valid or running:
                 last = cycle
             if write_valid:
                 word = target_shape.from_bits(word)
+                allowed = free if word.target is Target.ACTIVATION else not running
+                assert allowed, f"wrote {word.target} during a run"
+            if write_valid and write_ready:
+                traffic.overlapped += running
                 traffic.writes.append((word.target, word.index, word.address, word.data))
             cycle += 1
         over = True
@@ -161,9 +180,32 @@ def talk(config, script, *, idle=0.0, back_pressure=0.0, seed=0, quiet=150, limi
 
         return testbench
 
-    def run(payload):
-        traffic.runs.append((payload.first, payload.count))
-        return sum(cycles_of(payload.first + n) for n in range(payload.count)) & 0xFFFFFFFF
+    async def runs(ctx):
+        """The sequencer: it is idle, or runs for some cycles; from one of them on the input is free."""
+        left, free_from, cycles = 0, 0, 0
+        while not over:
+            ready = not left and rng.random() >= back_pressure
+            ctx.set(dut.run_request.ready, ready)
+            ctx.set(dut.running, left > 0)
+            ctx.set(dut.input_free, left <= free_from)
+            ctx.set(dut.cycles, rng.getrandbits(32) if left else cycles)
+            _, _, valid, layers, clear, *asked = await ctx.tick().sample(
+                dut.run_request.valid,
+                dut.run_request.payload,
+                dut.clear_cycles,
+                dut.read_request.valid,
+                dut.counter_request.valid,
+            )
+            assert not left or not (clear or any(asked)), "asked of a device that runs"
+            if clear:
+                cycles = 0
+            left = max(left - 1, 0)
+            if valid and ready:
+                traffic.runs.append((layers.first, layers.count))
+                cycles += sum(cycles_of(layers.first + n) for n in range(layers.count))
+                cycles &= 0xFFFFFFFF
+                left = rng.randint(1, run_cycles)
+                free_from = rng.randint(0, left)
 
     def read(payload):
         traffic.reads.append((payload.bank.value, payload.address))
@@ -176,7 +218,8 @@ def talk(config, script, *, idle=0.0, back_pressure=0.0, seed=0, quiet=150, limi
     simulator = Simulator(dut)
     simulator.add_clock(1e-6)
     simulator.add_testbench(host)
-    for name, respond in (("run", run), ("read", read), ("counter", counter)):
+    simulator.add_testbench(runs, background=True)
+    for name, respond in (("read", read), ("counter", counter)):
         requests, responses = getattr(dut, f"{name}_request"), getattr(dut, f"{name}_response")
         simulator.add_testbench(responder(requests, responses, respond), background=True)
     simulator.run()

@@ -1,6 +1,7 @@
 """The host link against a device written down in a few lines: every opcode, every status, broken and strange frames."""
 
 import random
+from itertools import cycle
 
 import pytest
 
@@ -28,6 +29,7 @@ class Device:
         self.config = config
         self.damaged = False
         self.responses, self.writes, self.runs, self.reads, self.asked = [], [], [], [], []
+        self.cycles = 0
 
     def take(self, opcode, payload=b"", *, intact=True, silent=False):
         """One request that came whole, or broken, or stopped within its payload or checksum."""
@@ -54,6 +56,7 @@ class Device:
             return Status.BAD_OPCODE, b""
         opcode = Opcode(code)
         lengths = {Opcode.STATUS: 0, Opcode.CLEAR: 0, Opcode.RUN: 4, Opcode.READ: 6, Opcode.COUNTERS: 4}
+        lengths[Opcode.WAIT] = 0
         if count != lengths[opcode]:
             return Status.BAD_LENGTH, b""
         numbers = [int.from_bytes(payload[n : n + 2], "little") for n in range(0, count, 2)]
@@ -75,7 +78,11 @@ class Device:
         if self.damaged:
             return Status.DAMAGED, b""
         self.runs.append((first, count))
-        cycles = sum(cycles_of(layer) for layer in range(first, first + count)) & 0xFFFFFFFF
+        self.cycles += sum(cycles_of(layer) for layer in range(first, first + count))
+        return Status.OK, b""
+
+    def wait(self):
+        cycles, self.cycles = self.cycles & 0xFFFFFFFF, 0
         return Status.OK, cycles.to_bytes(4, "little")
 
     def read(self, bank, address, count):
@@ -107,6 +114,7 @@ def check(device, script, **traffic):
     assert seen.runs == device.runs
     assert seen.reads == device.reads
     assert seen.counters == device.asked
+    return seen
 
 
 def converse(config, requests, **traffic):
@@ -129,6 +137,7 @@ def test_every_opcode(config, traffic):
             (Opcode.STATUS, b""),
             (Opcode.LOAD, GOOD_LOAD),
             (Opcode.RUN, words(1, 3)),
+            (Opcode.WAIT, b""),
             (Opcode.READ, words(1, 9, 3)),
             (Opcode.COUNTERS, words(2, 3)),
             (Opcode.CLEAR, b""),
@@ -157,13 +166,13 @@ def test_limits():
 
 
 def test_bad_opcode():
-    statuses = converse(TINY, [(6, b""), (255, bytes(9)), (0xA5, bytes(4)), (Opcode.STATUS, b"")])
+    statuses = converse(TINY, [(7, b""), (255, bytes(9)), (0xA5, bytes(4)), (Opcode.STATUS, b"")])
     assert statuses == [Status.BAD_OPCODE] * 3 + [Status.OK]
 
 
 def test_bad_length():
     right = {Opcode.STATUS: 0, Opcode.CLEAR: 0, Opcode.LOAD: None, Opcode.RUN: 4, Opcode.READ: 6}
-    right[Opcode.COUNTERS] = 4
+    right |= {Opcode.COUNTERS: 4, Opcode.WAIT: 0}
     requests = [
         (opcode, bytes(length))
         for opcode, good in right.items()
@@ -322,7 +331,7 @@ def test_random_frames(seed, traffic):
     rng = random.Random(seed)
     device, script = Device(TINY), []
     for _ in range(30):
-        opcode = rng.choice([*Opcode, Opcode.LOAD, Opcode.LOAD, rng.randrange(6, 256)])
+        opcode = rng.choice([*Opcode, Opcode.LOAD, Opcode.LOAD, rng.randrange(7, 256)])
         payload = {
             Opcode.LOAD: lambda: (
                 bytes([rng.randrange(6), rng.randrange(2), 0, 0]) + rng.randbytes(rng.randrange(20))
@@ -339,3 +348,55 @@ def test_random_frames(seed, traffic):
         if rng.random() < 0.3:
             script.append(rng.randbytes(rng.randrange(6)).replace(b"\xa5", b"\x00"))
     check(device, script, seed=seed, **TRAFFIC[traffic])
+
+
+def activation_load(rng):
+    chunks = b"".join(
+        bytes([mask]) + rng.randbytes(mask.bit_count())
+        for mask in (rng.randrange(16) for _ in range(rng.randrange(1, 6)))
+    )
+    return bytes([Target.ACTIVATION.value, rng.randrange(3), rng.randrange(100), 0]) + chunks
+
+
+@pytest.mark.parametrize("traffic", TRAFFIC)
+@pytest.mark.parametrize("run_cycles", [3, 150])
+def test_requests_during_runs(run_cycles, traffic):
+    """Whatever is asked of a device that runs is done, in order, and only when its time has come."""
+    seed = 5
+    print(f"seed {seed}")
+    rng = random.Random(seed)
+    device, script = Device(TINY), []
+    loads = cycle((GOOD_LOAD, activation_load(rng), bytes([9, 0, 0, 0, 1])))
+    payloads = {
+        Opcode.STATUS: bytes,
+        Opcode.CLEAR: bytes,
+        Opcode.WAIT: bytes,
+        Opcode.LOAD: lambda: next(loads),
+        Opcode.READ: lambda: words(rng.randrange(3), rng.randrange(100), rng.randrange(3)),
+        Opcode.COUNTERS: lambda: words(rng.randrange(12), rng.randrange(3)),
+        Opcode.RUN: lambda: words(rng.randrange(12), rng.randrange(1, 4)),
+    }
+    for opcode in rng.sample([*Opcode] * 4, 4 * len(Opcode)):
+        for asked in (Opcode.RUN, opcode):
+            payload = payloads[asked]()
+            device.take(asked, payload)
+            script.append(request(asked, payload))
+    check(device, script, run_cycles=run_cycles, seed=seed, limit_cycles=60000, **TRAFFIC[traffic])
+    assert {status for status, _ in device.responses} == {Status.OK.value, Status.BAD_TARGET.value}
+
+
+def test_input_is_loaded_while_the_device_runs():
+    seed = 6
+    print(f"seed {seed}")
+    rng = random.Random(seed)
+    device, script = Device(TINY), []
+    for _ in range(20):
+        for opcode, payload in (
+            (Opcode.RUN, words(0, 1)),
+            (Opcode.LOAD, activation_load(rng)),
+            (Opcode.WAIT, b""),
+        ):
+            device.take(opcode, payload)
+            script.append(request(opcode, payload))
+    seen = check(device, script, run_cycles=400, seed=seed, limit_cycles=60000)
+    assert seen.overlapped > len(seen.writes) // 3

@@ -11,6 +11,8 @@ from hw.formats import basis_layout, coefficient_layout, dense_layout, header_la
 from hw.loader import Loader, write_layout
 from hw.protocol import Status, Target
 
+from .streams import TRAFFIC
+
 CONFIGS = {
     "tiny": Config.preset("tiny"),
     "small": Config.preset("small"),
@@ -140,7 +142,7 @@ def head(target, index=0, address=0):
     return bytes([getattr(target, "value", target), index]) + address.to_bytes(2, "little")
 
 
-def rtl_loads(config, payloads, *, idle=0.0, seed=0, limit_cycles=20000):
+def rtl_loads(config, payloads, *, idle=0.0, back_pressure=0.0, seed=0, limit_cycles=20000):
     """Writes, status and ``written`` of each load, and the cycles from last byte to each write."""
     dut = Loader(config)
     rng = random.Random(seed)
@@ -148,10 +150,12 @@ def rtl_loads(config, payloads, *, idle=0.0, seed=0, limit_cycles=20000):
     word_shape = write_layout(config)
 
     async def testbench(ctx):
-        cycle, last, writes = 0, 0, []
+        cycle, last, writes, held = 0, 0, [], None
 
         async def tick():
-            nonlocal cycle
+            nonlocal cycle, held
+            ready = rng.random() >= back_pressure
+            ctx.set(dut.write.ready, ready)
             sampled = await ctx.tick().sample(
                 dut.head.ready,
                 dut.i.ready,
@@ -164,7 +168,10 @@ def rtl_loads(config, payloads, *, idle=0.0, seed=0, limit_cycles=20000):
             assert cycle < limit_cycles, (
                 f"watchdog: {len(results)} of {len(payloads)} loads in {cycle} cycles"
             )
-            if sampled[6]:
+            if held is not None:
+                assert sampled[6] and sampled[7] == held, "expected a word to stay until it is taken"
+            held = sampled[7] if sampled[6] and not ready else None
+            if sampled[6] and ready:
                 word = word_shape.from_bits(sampled[7])
                 writes.append((word.target, word.index, word.address, word.data))
                 delays.append(cycle - last)
@@ -240,9 +247,9 @@ def test_model(name, target):
         assert writes == [(target, 0, address + n, word) for n, word in enumerate(words)]
 
 
-@pytest.mark.parametrize("idle", [0.0, 0.4])
+@pytest.mark.parametrize("traffic", TRAFFIC)
 @pytest.mark.parametrize("name", CONFIGS)
-def test_every_target(name, idle):
+def test_every_target(name, traffic):
     config, seed = CONFIGS[name], 2
     print(f"seed {seed}")
     rng = random.Random(seed)
@@ -251,7 +258,7 @@ def test_every_target(name, idle):
     for target in [*Target, *rng.sample(list(Target), 3)]:
         index = {Target.COEFFICIENT: config.pes * config.rows - 1, Target.ACTIVATION: 2}.get(target, 0)
         payloads.append(head(target, index, rng.randrange(3)) + writer.words(target, 6)[1])
-    statuses = check(config, payloads, idle=idle, seed=seed)
+    statuses = check(config, payloads, **TRAFFIC[traffic], seed=seed)
     assert set(statuses) == {Status.OK}
 
 

@@ -1,4 +1,4 @@
-"""Turns at activation memory: the owner reads and nobody else; writers are joined in the same cycle."""
+"""Turns at activation memory: the owner reads and nobody else; units write at once, the host when none does."""
 
 import numpy as np
 import pytest
@@ -44,33 +44,39 @@ def test_only_the_owner_reads(traffic):
     bench.run(script)
 
 
-def test_writers():
+def random_write(rng):
+    return {
+        "bank": int(rng.integers(3)),
+        "address": int(rng.integers(CONFIG.activation_words)),
+        "lanes": int(rng.integers(1 << CONFIG.chunk)),
+        "values": rng.integers(0, 256, CONFIG.chunk).tolist(),
+    }
+
+
+@pytest.mark.parametrize("density", [0.2, 0.9])
+def test_units_write_at_once_and_the_host_when_none_does(density):
     seed = 242
     print(f"seed {seed}")
     rng = np.random.default_rng(seed)
     dut = WriteSelect(CONFIG, writers=3)
-    bench = Bench(dut, seed=seed)
-    expected, cycles = [], []
+    bench = Bench(dut, seed=seed, idle=0.3)
+    loaded = [random_write(rng) for _ in range(40)]
+    host = bench.source(dut.writers[0], loaded)
     sink = bench.sink(dut.o, always_ready=True)
+    written = {}
 
     async def script():
-        for _ in range(100):
-            turn = int(rng.integers(4))
-            for index, writer in enumerate(dut.writers):
-                write = {
-                    "bank": int(rng.integers(3)),
-                    "address": int(rng.integers(CONFIG.activation_words)),
-                    "lanes": int(rng.integers(1 << CONFIG.chunk)),
-                    "values": rng.integers(0, 256, CONFIG.chunk).tolist(),
-                }
-                bench.set(writer.payload, write)
-                bench.set(writer.valid, index == turn)
-                if index == turn:
-                    expected.append(write)
-                    cycles.append(bench.cycles)
+        while not host.empty:
+            unit = int(rng.integers(1, 3)) if rng.random() < density else None
+            for index in (1, 2):
+                bench.set(dut.writers[index].payload, write := random_write(rng))
+                bench.set(dut.writers[index].valid, index == unit)
+                if index == unit:
+                    written[bench.cycles] = write
             ready = await bench.cycle(*(writer.ready for writer in dut.writers))
-            assert ready == [1, 1, 1]
+            assert ready == [unit is None, 1, 1]
 
     bench.run(script)
-    assert sink.payloads == expected
-    assert sink.emitted == cycles
+    assert not written.keys() & set(host.accepted)
+    written.update(zip(host.accepted, loaded, strict=True))
+    assert dict(zip(sink.emitted, sink.payloads, strict=True)) == written

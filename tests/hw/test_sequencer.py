@@ -1,4 +1,4 @@
-"""Sequencer: programs run in order on units that are busy for a random time; descriptions and counters."""
+"""Sequencer: programs run in order on units that are busy for a random time; descriptions, counters, the free input."""
 
 import numpy as np
 import pytest
@@ -34,6 +34,7 @@ def random_program(rng):
         layer = {name: next(values) for name in LAYER_FIELDS}
         layer["operation"] = operation
         layer["low"] = -layer["low"]
+        layer["input_free"] = int(rng.integers(2))
         program.append(layer)
     return program
 
@@ -48,25 +49,42 @@ def program_writes(rng, program, first):
     return writes
 
 
+def layer_cycles(times):
+    """Cycles of the layers of a run whose units are busy for ``times``: reading overlaps all but the first."""
+    reading, cycles, worked = len(LAYER_FIELDS) + 3, [], 0
+    for time in times:
+        turn = time + 4
+        cycles.append(max(reading - worked, 0) + turn)
+        worked = turn
+    return cycles
+
+
 class _Units:
     """Fake units: busy for a random time after a start, with a log of what they were told."""
 
     def __init__(self, dut, bench, rng):
         self._dut, self._bench, self._rng = dut, bench, rng
-        self._left, self._held = 0, None
+        self._left, self._held, self._before, self._free = 0, None, None, True
+        #: Cycles in which a run was under way.
+        self.running = 0
         self.starts, self.times, self.layers, self.owners = [], [], [], []
 
     async def cycle(self):
         dut = self._dut
         self._bench.set(dut.busy, self._left > 0)
-        *starts, owner, layer = await self._bench.cycle(
+        *starts, owner, layer, running, free = await self._bench.cycle(
             dut.start_convolution,
             dut.start_max_pool,
             dut.start_global_sum,
             dut.start_requantiser,
             Value.cast(dut.owner),
             Value.cast(dut.layer),
+            dut.running,
+            dut.input_free,
         )
+        self.running += running
+        self._free &= bool(self._left or running)
+        assert free == (self._free or not running), "the input is free, or not, at the wrong time"
         if self._left:
             assert not any(starts), "started while units are busy"
             assert layer == self._held, "the description changed while units are busy"
@@ -78,10 +96,13 @@ class _Units:
         if any(starts):
             names = ("convolution", "max_pool", "global_sum", "requantiser")
             self.starts.append({name for name, start in zip(names, starts, strict=True) if start})
+            assert layer == self._before, "the description was not there a cycle before the start"
             self.layers.append(decode(Layer, layer))
+            self._free |= bool(self.layers[-1]["input_free"])
             self._held, self._left = layer, int(self._rng.integers(1, 60))
             self.times.append(self._left)
             self.owners.append(set())
+        self._before = layer
 
 
 @pytest.mark.parametrize("traffic", TRAFFIC)
@@ -96,19 +117,21 @@ def test_programs(traffic):
     bench = Bench(dut, seed=seed, **TRAFFIC[traffic])
     load = bench.source(dut.program, program_writes(rng, program, place))
     run = bench.source(dut.run)
-    finished, counters = bench.sink(dut.finished), bench.sink(dut.counter_response)
+    counters = bench.sink(dut.counter_response)
     asked = bench.source(dut.counter_request)
     units = _Units(dut, bench, rng)
 
     async def script():
         await bench.until(lambda: load.empty)
-        # All of it, then some of it again, then the last layer on its own.
-        for first, count in ((0, 9), (3, 4), (8, 1)):
+        reported = 0
+        # All of it, then some of it again without a report between them, then the last layer on its own.
+        for first, count, report in ((0, 9, True), (3, 4, False), (8, 1, True)):
             layers = program[first : first + count]
-            runs, started = len(finished.payloads), len(units.starts)
+            started, taken, running = len(units.starts), len(run.accepted), units.running
             run.extend([{"first": place + first, "count": count}])
-            while len(finished.payloads) == runs:
+            while len(run.accepted) == taken or bench.get(dut.running):
                 await units.cycle()
+            elapsed = units.running - running
 
             assert Owner(bench.get(Value.cast(dut.owner))) == Owner.HOST
             assert units.layers[started:] == layers
@@ -119,14 +142,15 @@ def test_programs(traffic):
             read = len(counters.payloads)
             asked.extend(range(place + first, place + first + count))
             await bench.take(counters, read + count)
-            assert sum(counters.payloads[read:]) == finished.payloads[-1]
-            # What a layer costs besides its units' time is what its description takes.
-            for cycles, time in zip(counters.payloads[read:], units.times[started:], strict=True):
-                assert len(LAYER_FIELDS) < cycles - time <= len(LAYER_FIELDS) + 10
-            if traffic == "free":
-                elapsed = finished.emitted[-1] - run.accepted[-1]
-                assert elapsed == finished.payloads[-1] + count + 1
+            assert counters.payloads[read:] == layer_cycles(units.times[started:])
+            assert sum(counters.payloads[read:]) == elapsed
+            reported += elapsed
+            assert bench.get(dut.cycles) == reported
+            if report:
+                await bench.pulse(dut.clear)
+                reported = 0
+            assert bench.get(dut.cycles) == reported
         await bench.repeat(100)
 
     bench.run(script)
-    assert len(finished.payloads) == 3
+    assert len(run.accepted) == 3

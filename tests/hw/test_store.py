@@ -1,4 +1,4 @@
-"""Store: every word arrives at its own memory after one cycle, and at no other."""
+"""Store: every word arrives at its own memory after one cycle, and at no other; activations wait to be taken."""
 
 import numpy as np
 import pytest
@@ -10,20 +10,21 @@ from hw.store import Store
 
 from .bench import Bench
 from .layers import CONFIGURATIONS
-from .streams import decode
+from .streams import TRAFFIC, decode
 
 WORDS = 200
 
 
+@pytest.mark.parametrize("traffic", TRAFFIC)
 @pytest.mark.parametrize(
     "config", [CONFIGURATIONS["three rows"], Config.preset("small")], ids=["tiny", "small"]
 )
-def test_words_by_target(config):
+def test_words_by_target(config, traffic):
     seed = 231
     print(f"seed {seed}")
     rng = np.random.default_rng(seed)
     dut = Store(config)
-    bench = Bench(dut, seed=seed, idle=0.3)
+    bench = Bench(dut, seed=seed, **TRAFFIC[traffic])
     rows = config.pes * config.rows
     ports = {
         (Target.PROGRAM, 0): dut.program,
@@ -41,11 +42,13 @@ def test_words_by_target(config):
         value = int.from_bytes(rng.bytes(width // 8 + 1), "little") % (1 << width)
         words.append({"target": target, "index": index, "address": address, "data": value})
     source = bench.source(dut.i, words)
-    sinks = {id(port): bench.sink(port, always_ready=True) for port in ports.values()}
+    waits = id(dut.activations)
+    unique = {id(port): port for port in ports.values()}
+    sinks = {key: bench.sink(port, always_ready=key != waits) for key, port in unique.items()}
 
     async def script():
         await bench.until(lambda: source.empty)
-        await bench.repeat(10)
+        await bench.repeat(30)
 
     bench.run(script)
     arrived = {key: [] for key in sinks}
@@ -61,4 +64,6 @@ def test_words_by_target(config):
             payload = {"bank": index, "address": word["address"], "lanes": full, "values": value}
         arrived[id(port)].append((cycle + 1, payload))
     for key, sink in sinks.items():
-        assert list(zip(sink.emitted, sink.payloads, strict=True)) == arrived[key]
+        assert sink.payloads == [payload for _, payload in arrived[key]]
+        if key != waits or not TRAFFIC[traffic]["back_pressure"]:
+            assert sink.emitted == [cycle for cycle, _ in arrived[key]]

@@ -79,6 +79,7 @@ def test_checksum_is_that_of_the_gateware():
 def test_plain_requests():
     assert parse_request(frames.status_frame()) == (Opcode.STATUS, b"")
     assert parse_request(frames.clear_frame()) == (Opcode.CLEAR, b"")
+    assert parse_request(frames.wait_frame()) == (Opcode.WAIT, b"")
     assert parse_request(frames.run_frame(2, 258)) == (Opcode.RUN, b"\x02\x00\x02\x01")
     assert parse_request(frames.counters_frame(1, 3)) == (Opcode.COUNTERS, b"\x01\x00\x03\x00")
     assert parse_request(frames.read_frame(Bank.C, 0x1234, 7)) == (Opcode.READ, b"\x02\x00\x34\x12\x07\x00")
@@ -229,7 +230,7 @@ def test_payloads():
     frames.check_device(status, TINY)
     with pytest.raises(LinkError, match=f"configuration small .* got {TINY.digest:08x}"):
         frames.check_device(status, Config.preset("small"))
-    with pytest.raises(LinkError, match="expected protocol version 1, got 9"):
+    with pytest.raises(LinkError, match="expected protocol version 2, got 9"):
         frames.check_device(status._replace(version=9), TINY)
     with pytest.raises(LinkError, match="expected an answer of 8 bytes, got 4"):
         frames.decode_counters(bytes(4), 2)
