@@ -117,9 +117,9 @@ class Config:
             self.accumulator_bits >= self.z_bits, "accumulator_bits", f"at least z_bits = {self.z_bits}"
         )
         self._require(
-            max(self.line, self.activation_words, self.coefficient_words, self.channels) < 1 << 16,
+            max(self.line, self.activation_words - 1, self.coefficient_words, self.channels) < 1 << 16,
             "line, activation_words, coefficient_words and channels",
-            "less than 65536 each, to fit a field of the program",
+            "less than 65536 each (activation_words: at most that), to fit a field of the program",
         )
 
     def _require(self, condition, name, expected):

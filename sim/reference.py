@@ -8,7 +8,7 @@ import numpy as np
 
 from sw.network import INPUT, AveragePool, Concatenation, Convolution, MaxPool
 
-__all__ = ["accuracy", "kernels", "run"]
+__all__ = ["accuracy", "kernels", "layer_output", "run"]
 
 #: Integers up to this magnitude are exact in a float64, in sums of any order.
 _EXACT = 1 << 53
@@ -37,8 +37,13 @@ def run(network, images):
     """
     tensors = {INPUT: _check_images(network.input, np.asarray(images))}
     for layer in network.layers:
-        tensors[layer.name] = _LAYERS[type(layer)](layer, tensors)
+        tensors[layer.name] = layer_output(layer, tensors)
     return tensors
+
+
+def layer_output(layer, tensors):
+    """Output of one layer for the tensors made before it, ``{name: int64 array [n, C, H, W]}``."""
+    return _LAYERS[type(layer)](layer, tensors)
 
 
 def accuracy(network, images, labels):

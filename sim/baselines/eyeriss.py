@@ -13,30 +13,24 @@ The model
 - Zeros are gated for energy; they take their cycle.
 
 In its favour
-- Shape of the array (any, up to the number of multipliers) and ``e`` are the best ones for each layer, though a chip has one shape.
+- The array has the shape, of any up to the number of multipliers, that is best for the network, and ``e`` is the best one for each layer.
 - Sets share out channels and strips freely: whatever a set still could do, it does.
 - Scratch pads and global buffer are as large and fast as needed; filling and draining the pipelines, passing partial sums on,
   configuring a layer and off-chip memory take no time.
 """
 
-from functools import cache
-
-__all__ = ["array_cycles", "cycles"]
+__all__ = ["array_cycles", "cycles", "shapes"]
 
 
-def cycles(layer, multipliers):
-    """Cycles of one layer with the best array of that many multipliers."""
-    rows, columns = layer.output_size
+def shapes(multipliers):
+    """Rows and columns of the array."""
+    return [(height, multipliers // height) for height in range(1, multipliers + 1)]
+
+
+def cycles(layer, shape):
+    """Cycles of one layer on an array of ``shape``."""
     outputs, channels, *kernel = layer.weights.shape
-    return _best(outputs * channels, *kernel, rows, columns, multipliers)
-
-
-@cache
-def _best(planes, kernel_height, kernel_width, rows, columns, multipliers):
-    return min(
-        array_cycles(planes, kernel_height, kernel_width, rows, columns, height, multipliers // height)
-        for height in range(1, multipliers + 1)
-    )
+    return array_cycles(outputs * channels, *kernel, *layer.output_size, *shape)
 
 
 def array_cycles(planes, kernel_height, kernel_width, rows, columns, array_height, array_width):

@@ -16,7 +16,7 @@ The model
 - Products that fall outside of the output are made all the same.
 
 In its favour
-- Shape of the array is the best one for each layer, though a chip has one shape.
+- The array has the shape that is best for the network.
 - Where it is faster the PEs share the channels instead of the map, without any cost for adding their sums: maps smaller than the
   array, and fully connected layers, would otherwise leave nearly all PEs idle.
 - Conflicts of accumulator banks, the exchange of halos, the fetch of weights and activations, post-processing and compression of the outputs,
@@ -25,7 +25,7 @@ In its favour
 
 import numpy as np
 
-__all__ = ["cycles", "cycles_by_channel", "cycles_by_tile"]
+__all__ = ["cycles", "cycles_by_channel", "cycles_by_tile", "shapes"]
 
 #: Activations and weights of one vector.
 _VECTOR = 4
@@ -33,14 +33,15 @@ _VECTOR = 4
 _ACCUMULATORS = 64 * 6144
 
 
-def cycles(layer, multipliers):
-    """Cycles of one layer with the best array of that many multipliers."""
+def shapes(multipliers):
+    """Rows and columns of the array of PEs."""
     pes = max(1, multipliers // _VECTOR**2)
-    arrays = [(rows, pes // rows) for rows in range(1, pes + 1) if pes % rows == 0]
-    return min(
-        cycles_by_channel(layer, pes),
-        *(cycles_by_tile(layer, rows, columns) for rows, columns in arrays),
-    )
+    return [(rows, pes // rows) for rows in range(1, pes + 1) if pes % rows == 0]
+
+
+def cycles(layer, shape):
+    """Cycles of one layer on an array of ``shape``, the map or the channels shared out."""
+    return min(cycles_by_channel(layer, shape[0] * shape[1]), cycles_by_tile(layer, *shape))
 
 
 def cycles_by_tile(layer, array_rows, array_columns):

@@ -12,54 +12,53 @@ The model
 - Filters that do not fit a cluster at once are further groups, for which the window is broadcast again.
 
 In its favour
-- Clusters x units (8 to 64 units of any number that divides the multipliers) is the best choice for each layer, and so is whether units take one filter
-  or two, though a chip has one shape. In depthwise layers, where filters share no window, every unit is fed its own.
+- Clusters x units (8 to 64 units, of any number that divides the multipliers) are those that are best for the network; whether units take one
+  filter or two is chosen for each layer. In depthwise layers, where filters share no window, every unit is fed its own.
 - A chunk takes 128 values of the window whatever their channel, row and column: real chunks end with the channels of a pixel.
 - Positions and groups are shared out among the clusters without loss; only a single one is never split.
 - The inner join has no latency; fetching chunks and filters, output, and off-chip memory take no time.
 """
 
+from functools import lru_cache
+
 import numpy as np
 from numba import njit
 
-__all__ = ["cluster_cycles", "cycles"]
+__all__ = ["cluster_cycles", "cycles", "shapes"]
 
 _CHUNK, _WORD = 128, 64
 _LEAST_UNITS, _MOST_UNITS = 8, 64
 
 
-def cycles(layer, multipliers):
-    """Cycles of one layer with the best clusters of that many multipliers."""
+def shapes(multipliers):
+    """Clusters and compute units of each."""
+    units = [units for units in range(_LEAST_UNITS, _MOST_UNITS + 1) if multipliers % units == 0]
+    return [(multipliers // number, number) for number in units or [multipliers]]
+
+
+def cycles(layer, shape):
+    """Cycles of one layer on clusters of ``shape``, the better number of filters a unit."""
     if layer.groups > 1:
-        return _grouped(layer, multipliers)
-    options = [units for units in range(_LEAST_UNITS, _MOST_UNITS + 1) if multipliers % units == 0] or [
-        multipliers
-    ]
-    vectors = _vectors(layer)
-    return min(
-        _in_clusters(layer, *vectors, multipliers // units, units, filters)
-        for units in options
-        for filters in (1, 2)
-    )
+        return _grouped(layer, shape[0] * shape[1])
+    return min(cluster_cycles(layer, *shape, filters) for filters in (1, 2))
 
 
 def cluster_cycles(layer, clusters, units, filters):
     """Cycles with ``clusters`` of ``units`` that take ``filters`` (1 or 2) each at a time."""
-    return _in_clusters(layer, *_vectors(layer), clusters, units, filters)
-
-
-def _in_clusters(layer, windows, weights, clusters, units, filters):
+    windows, weights = _vectors(layer)
     homes, groups = _balance(layer.weights, units, filters)
     total, longest = _jobs(windows, weights, homes, groups, units)
     return max(-(-total // clusters), longest)
 
 
+@lru_cache(maxsize=1)
 def _vectors(layer):
     """Windows and filters in the same order of values."""
     weights = layer.weights.transpose(0, 2, 3, 1).reshape(len(layer.weights), -1)
     return _windows(layer.padded, layer), _pack(weights)
 
 
+@lru_cache(maxsize=1)
 def _grouped(layer, multipliers):
     """Every unit has a filter and a window of its own; chunks take at least a cycle, as everywhere."""
     each = len(layer.weights) // layer.groups

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sim.baselines import DenseLayer, dense_ideal, eyeriss, scnn, sparten
+from sim.baselines import BASELINES, DenseLayer, best_shape, dense_ideal, eyeriss, scnn, sparten
 from tests.sim.baselines.layers import random_layer, random_layers
 
 LAYERS = random_layers()
@@ -14,29 +14,39 @@ LAYERS = random_layers()
 def test_nobody_does_more_than_the_multipliers_can(number, multipliers):
     layer = LAYERS[number]
     dense, effectual = layer.dense_macs / multipliers, layer.effectual_macs / multipliers
-    assert dense_ideal.cycles(layer, multipliers) == dense
-    assert eyeriss.cycles(layer, multipliers) >= dense
-    assert scnn.cycles(layer, multipliers) >= effectual
-    assert sparten.cycles(layer, multipliers) >= effectual
+    least = {"dense_ideal": dense, "eyeriss": dense, "scnn": effectual, "sparten": effectual}
+    for name, model in BASELINES.items():
+        for shape in model.shapes(multipliers):
+            assert np.prod(shape) * (16 if model is scnn else 1) <= multipliers
+            assert model.cycles(layer, shape) >= least[name]
+    assert dense_ideal.cycles(layer, (multipliers,)) == dense
+
+
+@pytest.mark.parametrize("model", BASELINES.values(), ids=BASELINES)
+def test_one_shape_serves_all_layers(model):
+    shape, cycles = best_shape(model, LAYERS, 72)
+    assert cycles == [model.cycles(layer, shape) for layer in LAYERS]
+    totals = [sum(model.cycles(layer, other) for layer in LAYERS) for other in model.shapes(72)]
+    assert sum(cycles) == min(totals)
 
 
 @pytest.mark.parametrize("model", [scnn, sparten])
 def test_zeros_pay(model):
     full = random_layer(9, outputs=32, channels=32, size=8, zeros=(0, 0))
     half = random_layer(9, outputs=32, channels=32, size=8, zeros=(0.5, 0.5))
-    assert model.cycles(half, 144) < model.cycles(full, 144) / 2
+    assert best_shape(model, [half], 144)[1][0] < best_shape(model, [full], 144)[1][0] / 2
 
 
 def test_dense_accelerators_do_not_see_zeros():
     full = random_layer(9, outputs=32, channels=32, size=8, zeros=(0, 0))
     half = random_layer(9, outputs=32, channels=32, size=8, zeros=(0.5, 0.5))
-    assert eyeriss.cycles(half, 144) == eyeriss.cycles(full, 144)
+    assert eyeriss.cycles(half, (12, 12)) == eyeriss.cycles(full, (12, 12))
 
 
 def test_dense_ideal_by_hand():
     # 3 outputs x 2 channels x 3 x 3 taps x 4 x 4 positions = 864 multiply-adds.
     layer = random_layer(1, outputs=3, channels=2, size=4)
-    assert dense_ideal.cycles(layer, 9) == 96
+    assert dense_ideal.cycles(layer, (9,)) == 96
 
 
 def test_eyeriss_by_hand():
@@ -52,7 +62,9 @@ def test_eyeriss_by_hand():
     # A fully connected layer of 30 weights: every element makes one product a cycle.
     assert eyeriss.array_cycles(30, 1, 1, 1, 1, 2, 5) == 3
     layer = random_layer(1, outputs=3, channels=2, size=4)
-    assert eyeriss.cycles(layer, 24) == 36
+    assert eyeriss.cycles(layer, (6, 4)) == 36
+    # Every multiplier is busy in every cycle: no other array of 24 does better.
+    assert best_shape(eyeriss, [layer], 24)[1] == [36]
 
 
 def _layer(activations, weights, **options):
@@ -71,7 +83,8 @@ def test_scnn_by_hand():
     assert scnn.cycles_by_tile(layer, 1, 2) == 4
     # By channel: each PE has one vector of activations and two of weights.
     assert scnn.cycles_by_channel(layer, 2) == 2
-    assert scnn.cycles(layer, 32) == 2
+    assert scnn.shapes(32) == [(1, 2), (2, 1)]
+    assert scnn.cycles(layer, (1, 2)) == 2
 
 
 def test_scnn_strides_by_hand():
@@ -139,5 +152,5 @@ def test_sparten_depthwise_by_hand():
     # 2 channels of 1 x 1, one tap each in the middle of the window: 1 cycle for each, in units of their own.
     weights = np.ones((2, 1, 3, 3), int)
     layer = _layer(np.ones((2, 1, 1), int), weights, padding=(1, 1, 1, 1), groups=2)
-    assert sparten.cycles(layer, 1) == 2
-    assert sparten.cycles(layer, 2) == 1
+    assert sparten.cycles(layer, (1, 1)) == 2
+    assert sparten.cycles(layer, (1, 2)) == 1
