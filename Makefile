@@ -8,7 +8,7 @@ STAMP  := $(VENV)/farthing-installed
 # Generated Verilog must not depend on the order of a hash table.
 export PYTHONHASHSEED := 0
 
-.PHONY: demo test quick lint format install clean
+.PHONY: demo test quick bench lint format install clean
 
 demo: install
 	$(RUN)farthing demo --out build/demo
@@ -19,6 +19,9 @@ test: install
 
 quick: install
 	$(RUN)python -m pytest -n 2 --dist loadfile -m "not slow"
+
+bench: install
+	$(RUN)python -m bench
 
 lint: install
 	$(RUN)ruff check .

@@ -79,7 +79,7 @@ def measure(name, config, seeds, size, folder):
 
 
 def main():
-    """Measure, print, store."""
+    """Measure, print, store; what all configurations make together."""
     with tempfile.TemporaryDirectory() as folder:
         rows = [measure(*case, folder) for case in CASES]
     table = Table(title="cycle model against RTL")
@@ -93,7 +93,7 @@ def main():
     total["speed_ratio"] = round(seconds[0] / seconds[1], 1)
     result = total | {"images": IMAGES, "layers": LAYERS, "configurations": rows}
     RESULT.write_text(json.dumps(result, indent=2) + "\n")
-    print(json.dumps(total))
+    return total
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ __all__ = ["NetworkBuilder", "Structure", "smooth_image"]
 #: Positions of the output from which mean and deviation of a channel are taken.
 _SAMPLES = 512
 #: Mean offset of a channel in deviations, without and with a shortcut that is added, and how much it varies.
-_OFFSETS, _VARIATION = (-0.35, -0.1), 0.35
+_OFFSETS, _VARIATION = (-0.2, -0.1), 0.35
 #: Share of a tensor's values that its range holds.
 _INSIDE = 0.999
 #: Width of a requantisation multiplier, signed.
@@ -43,7 +43,7 @@ class Structure:
 def smooth_image(random, channels, height, width):
     """A natural-looking image: int64 [C, H, W] from 0 to 255, amplitudes falling with frequency, channels alike."""
     rows, columns = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)
-    amplitude = 1 / np.maximum(np.hypot(rows, columns), 1 / max(height, width))
+    amplitude = np.maximum(np.hypot(rows, columns), 1 / max(height, width)) ** -1.3
 
     def plane():
         noise = np.fft.rfft2(random.standard_normal((height, width)))

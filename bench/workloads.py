@@ -17,7 +17,7 @@ from sw.network import INPUT, Convolution
 
 from .random_network import NetworkBuilder, Structure, smooth_image
 
-__all__ = ["WORKLOADS", "Workload", "build"]
+__all__ = ["BOARD", "LARGE", "STRUCTURES", "WORKLOADS", "Workload", "build"]
 
 STRUCTURES = {
     "resnet8": Structure(zeros=0.80, bases=5, kept=2, planes=2),
@@ -31,7 +31,7 @@ STRUCTURES = {
 _CLASSIFIER = Structure(zeros=0.5, bases=1, kept=1, planes=4)
 
 #: The 16 PEs of the ULX3S, with memories for ResNet-20.
-_BOARD = Config.preset("small").replace(
+BOARD = Config.preset("small").replace(
     name="ulx3s-85f",
     pes=16,
     requantisers=8,
@@ -47,10 +47,12 @@ _BOARD = Config.preset("small").replace(
 )
 
 #: For the large networks: as many multipliers, more channel accumulation, memories that hold them.
-_LARGE = Config(
+LARGE = Config(
     name="simulation",
     chunk=64,
     accumulation="tree",
+    lanes=64,
+    lookahead=0,
     rows=4,
     pes=32,
     requantisers=32,
@@ -260,24 +262,11 @@ def _mobilenetv1():
 
 #: Name: how to build the network, and its configuration.
 WORKLOADS = {
-    "resnet8": (_resnet8, _BOARD),
-    "resnet20": (_resnet20, _BOARD),
-    "vgg16": (
-        _vgg16,
-        _BOARD.replace(
-            name="16 PEs, larger memories",
-            z_bits=18,
-            accumulator_bits=24,
-            channels=512,
-            ring=64,
-            activation_words=8192,
-            coefficient_words=16384,
-            basis_words=1024,
-            scale_words=1024,
-        ),
-    ),
-    "resnet18": (_resnet18, _LARGE),
-    "mobilenetv1": (_mobilenetv1, _LARGE),
+    "resnet8": (_resnet8, BOARD),
+    "resnet20": (_resnet20, BOARD),
+    "vgg16": (_vgg16, LARGE),
+    "resnet18": (_resnet18, LARGE),
+    "mobilenetv1": (_mobilenetv1, LARGE),
 }
 
 

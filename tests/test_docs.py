@@ -11,6 +11,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from bench.__main__ import main as bench
 from fpga.boards import find_board
 from fpga.cli import main
 from hw.config import Config
@@ -61,6 +62,8 @@ def check(command):
                 assert (ROOT / word.split("::")[0]).exists(), word
     elif words[0] == "bash" or words[0].startswith((".ci/", "bench/")):
         assert (ROOT / words[-1 if words[0] == "bash" else 0]).exists(), command
+    elif words[1:3] == ["-m", "bench"]:
+        bench.make_context("bench", list(words[3:]))
     elif words[0].startswith("python"):
         assert (ROOT / words[1]).exists() or re.fullmatch("|".join(OUTSIDE), command), command
     else:

@@ -1,0 +1,142 @@
+"""Cycles of whole networks on this accelerator and on the models of others, and what is stored of them.
+
+The stored file is ``bench/results/performance.json``. Cycles are those of the cycle model, which are the RTL's; ``rtl_checked_layers``
+counts the layers that were also run as RTL. Clock, LUTs, multipliers and block RAMs come from a build of the preset and stay with the
+hash of the Verilog that was built.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+
+from hw.config import Config
+from sim.baselines import BASELINES, best_shape
+from sim.counting import count
+from sim.cycle_model import layer_cycles
+from sw.compiler import compile_network
+
+from .workloads import WORKLOADS, build
+
+__all__ = [
+    "BOUND",
+    "RESULT",
+    "build_board",
+    "load",
+    "measure",
+    "network_cycles",
+    "store",
+    "update",
+    "verilog_hash",
+]
+
+RESULT = Path(__file__).parent / "results" / "performance.json"
+#: Layers with fewer cycles of work are not counted in ``min_utilisation``: their start and end weigh too much.
+BOUND = 10_000
+#: What ``measure`` does not make: it stays as stored.
+_KEPT = (
+    "rtl_checked_layers",
+    "rtl_layers",
+    "fmax_mhz",
+    "luts",
+    "dsps",
+    "block_rams",
+    "verilog_sha256",
+)
+
+
+def network_cycles(name):
+    """Cycles of one network, all layers: quick, as it needs no model of others."""
+    work = build(name)
+    return int(layer_cycles(compile_network(work.network, work.config), work.tensors).sum())
+
+
+def measure(name, config=None):
+    """Everything about one network but what needs RTL or a bitstream."""
+    work = build(name, config)
+    program = compile_network(work.network, work.config)
+    cycles = layer_cycles(program, work.tensors)[0]
+    counts = count(work.network, work.tensors, work.config)
+    dense = work.dense_layers()
+    shapes, others = {}, {}
+    for model_name, model in BASELINES.items():
+        shape, found = best_shape(model, dense.values(), work.config.multipliers)
+        shapes[model_name] = list(shape)
+        others[model_name] = dict(zip(dense, found, strict=True))
+    layers = [
+        {
+            "name": layer.name,
+            "cycles": int(spent),
+            "bound_cycles": round(counted.bound_cycles),
+            "utilisation": round(counted.utilisation(int(spent)), 4),
+            **{model: round(found[layer.name]) for model, found in others.items() if layer.name in found},
+        }
+        for layer, spent, counted in zip(work.network.layers, cycles, counts, strict=True)
+    ]
+    total = int(cycles.sum())
+    large = [layer["utilisation"] for layer in layers if layer["bound_cycles"] > BOUND]
+    return {
+        "cycles": total,
+        **{f"speedup_{model}": round(sum(found.values()) / total, 3) for model, found in others.items()},
+        "sparsity": round(work.sparsity, 4),
+        "activation_zeros": round(work.activation_zeros, 4),
+        "structure": vars(work.structure),
+        "min_utilisation": min(large, default=None),
+        "multipliers": work.config.multipliers,
+        "adders": work.config.adders,
+        "macs": sum(layer.dense_macs for layer in dense.values()),
+        "effectual_macs": sum(layer.effectual_macs for layer in dense.values()),
+        "shapes": shapes,
+        "configuration": work.config.to_dict(),
+        "layers": layers,
+    }
+
+
+def verilog_hash(config):
+    """Hash of the accelerator's Verilog."""
+    from fpga.verilog import generate
+
+    return hashlib.sha256(generate(config).encode()).hexdigest()
+
+
+def load():
+    """What is stored."""
+    return json.loads(RESULT.read_text()) if RESULT.exists() else {}
+
+
+def store(results):
+    """Write what was measured, networks in their order; what is derived of kept numbers is made anew."""
+    for name in WORKLOADS:
+        record = results.get(name, {})
+        if "fmax_mhz" in record:
+            record["inferences_per_second"] = round(record["fmax_mhz"] * 1e6 / record["cycles"], 1)
+    RESULT.write_text(json.dumps(results, indent=2) + "\n")
+
+
+def update(results, name, record):
+    """Put a new record of a network in place of an old one; numbers of RTL and of the bitstream stay."""
+    old = results.get(name, {})
+    kept = {key: old[key] for key in _KEPT if key in old}
+    results[name] = record | {"rtl_checked_layers": 0, "rtl_layers": 0} | kept
+
+
+def build_board(results, seed=1):
+    """Build the bitstream of preset ``ulx3s-85f`` and put its numbers into the records of the networks that run on it."""
+    from fpga.boards import find_board
+    from fpga.build import build as build_core
+    from hw.accelerator import Accelerator
+
+    config = Config.preset("ulx3s-85f")
+    board = find_board("ulx3s-85f")
+    folder = Path("build") / f"{board.name}-{config.name}"
+    details = {"preset": config.name, "configuration": config.to_dict()}
+    report = build_core(board, lambda: Accelerator(config), folder, seed=seed, details=details)
+    # The accelerator's clock is the one that was asked for at the board's frequency.
+    clock = min(report["clocks"].values(), key=lambda one: abs(one["required_mhz"] * 1e6 - board.frequency))
+    numbers = {
+        "fmax_mhz": clock["achieved_mhz"],
+        **{name: report["resources"][name]["used"] for name in ("luts", "dsps", "block_rams")},
+        "verilog_sha256": verilog_hash(config),
+    }
+    for name, (_, usual) in WORKLOADS.items():
+        if usual == config and name in results:
+            results[name] |= numbers

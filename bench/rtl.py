@@ -1,0 +1,92 @@
+"""Layers of the benchmark's networks on the simulated RTL: tensors equal to the reference, cycles to the cycle model.
+
+ResNet-8 and ResNet-20 run whole. Of the large networks sampled layers run as networks of their own: a corner of the map that is
+read, the first output channels, the same configuration with smaller memories.
+"""
+
+import dataclasses
+import tempfile
+
+import numpy as np
+
+from sim import reference
+from sim.cycle_model import layer_cycles
+from sim.network import simulate
+from sw.compiler import compile_network
+from sw.network import INPUT, Convolution, IntegerNetwork, TensorInfo
+
+from .workloads import build
+
+__all__ = ["SAMPLES", "check", "sampled_layers"]
+
+#: Layers of the networks that are too large to run whole.
+SAMPLES = {
+    "vgg16": ("conv1.1", "conv1.2", "conv3.1", "conv4.2", "classify"),
+    "resnet18": ("stem", "stage1.0.conv1", "stage2.0.shortcut", "stage2.0.conv1", "stage4.1.conv1"),
+    "mobilenetv1": ("stem", "depthwise2", "depthwise6", "pointwise6", "pointwise13"),
+}
+#: Rows and columns of the corner, and output channels in passes of the configuration.
+_CORNER, _PASSES = 8, 2
+#: Memories of the configuration that runs sampled layers.
+_MEMORIES = {"activation_words": 2048, "coefficient_words": 2048, "basis_words": 2048, "scale_words": 64}
+
+
+def check(name, folder=None):
+    """``(equal, all)``: layers whose tensor and cycles are equal, and layers that were run."""
+    work = build(name)
+    if name not in SAMPLES:
+        runs = [(work.network, work.images, work.config)]
+    else:
+        config = work.config.replace(name=f"{work.config.name}, sampled", **_MEMORIES)
+        runs = [(*sample, config) for sample in sampled_layers(work, SAMPLES[name])]
+    results = [_equal_layers(*run, folder) for run in runs]
+    return sum(equal for equal, _ in results), sum(number for _, number in results)
+
+
+def _equal_layers(network, images, config, folder):
+    program, tensors = compile_network(network, config), reference.run(network, images)
+    expected = layer_cycles(program, tensors)[0]
+    with tempfile.TemporaryDirectory() as spare:
+        run = simulate(
+            program, network, images, config=config, work_dir=folder or spare, waves_on_mismatch=False
+        )
+    wrong = {mismatch.layer for mismatch in run.mismatches}
+    # The first difference ends a run: what comes after it has not been seen.
+    names = [layer.name for layer in network.layers]
+    seen = names[: min((names.index(name) for name in wrong if name in names), default=len(names))]
+    if wrong:
+        return 0 if run.images == 0 else len(seen), len(names)
+    equal = sum(
+        int(measured == modelled) for measured, modelled in zip(run.layer_cycles[0], expected, strict=True)
+    )
+    return equal, len(names)
+
+
+def sampled_layers(work, names):
+    """A network of one layer for each name, and its input."""
+    layers = {layer.name: layer for layer in work.network.layers}
+    for name in names:
+        yield _cut(work, layers[name])
+
+
+def _cut(work, layer):
+    source = work.tensors[layer.input][:, :, : _CORNER * layer.stride, : _CORNER * layer.stride]
+    outputs = min(len(layer.coefficients), _PASSES * work.config.pes)
+    changes = {"input": INPUT, "residual": None, "residual_multiplier": 0}
+    if outputs < len(layer.coefficients):
+        if layer.groups > 1:
+            source = source[:, :outputs]
+            changes["groups"] = outputs
+        channels = source.shape[1]
+        changes |= {
+            "coefficients": np.ascontiguousarray(layer.coefficients[:outputs, :channels]),
+            "bases": layer.bases[:outputs] if layer.own_bases else layer.bases,
+            "multiplier": layer.multiplier[:outputs],
+            "bias": layer.bias[:outputs],
+        }
+    _, channels, height, width = source.shape
+    info = TensorInfo(channels=channels, height=height, width=width, signed=bool(source.min() < 0))
+    cut = dataclasses.replace(layer, **changes)
+    assert isinstance(cut, Convolution)
+    network = IntegerNetwork(name=f"{work.name} {layer.name}", input=info, input_scale=1.0, layers=(cut,))
+    return network, source
