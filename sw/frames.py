@@ -212,11 +212,36 @@ def activation_frames(placement, tensor, config, payload=MAXIMUM_PAYLOAD):
         )
     if tensor.min() < low or tensor.max() > high:
         raise ValueError(f"expected values from {low} to {high}, got {tensor.min()} to {tensor.max()}")
-    chunks = sparsemap.to_bytes(
-        *sparsemap.encode(sparsemap.split_chunks(tensor[list(placement.order)], config.chunk))
-    )
-    pieces = [(1, chunk) for chunk in chunks]
-    return _pack(Target.ACTIVATION, placement.bank.value, placement.base, pieces, payload)
+    if placement.slot:
+        raise ValueError(f"expected a tensor that begins with a chunk, got one from lane {placement.slot} on")
+    slots = np.zeros((len(placement.order), *placement.shape[1:]), tensor.dtype)
+    filled, channels = _slots(placement)
+    slots[filled] = tensor[channels]
+    chunks = sparsemap.to_bytes(*sparsemap.encode(sparsemap.split_chunks(slots, config.chunk)))
+    frames, at = [], 0
+    for address, count in _runs(placement):
+        pieces = [(1, chunk) for chunk in chunks[at : at + count]]
+        frames += _pack(Target.ACTIVATION, placement.bank.value, address, pieces, payload)
+        at += count
+    return frames
+
+
+def _slots(placement):
+    """Slots that hold a channel, and the channel of each."""
+    order = np.array(placement.order)
+    filled = np.flatnonzero(order >= 0)
+    return filled, order[filled]
+
+
+def _runs(placement):
+    """(address, words) of everything that lies side by side: the whole tensor, or each pixel of a part of another."""
+    if placement.pixel == placement.chunks:
+        return [(placement.base, placement.words)]
+    return [
+        (placement.base + row * placement.row + column * placement.pixel, placement.chunks)
+        for row in range(placement.height)
+        for column in range(placement.width)
+    ]
 
 
 def status_frame():
@@ -254,8 +279,9 @@ def read_frames(placement, config, payload=MAXIMUM_PAYLOAD):
     """Requests for a whole tensor; the payloads of their answers, joined, are what ``decode_tensor`` takes."""
     most = payload // config.chunk
     return [
-        read_frame(placement.bank, placement.base + at, min(most, placement.words - at))
-        for at in range(0, placement.words, most)
+        read_frame(placement.bank, address + at, min(most, words - at))
+        for address, words in _runs(placement)
+        for at in range(0, words, most)
     ]
 
 
@@ -264,9 +290,11 @@ def decode_tensor(data, placement, signed=None):
     if not data or len(data) % placement.words:
         raise LinkError(f"expected {placement.words} chunks of a tensor, got {len(data)} bytes")
     chunks = np.frombuffer(data, np.uint8).reshape(placement.words, -1)
-    slots = sparsemap.join_chunks(chunks, placement.shape, placement.signed if signed is None else signed)
-    tensor = np.empty_like(slots)
-    tensor[list(placement.order)] = slots
+    lanes = (placement.slots, *placement.shape[1:])
+    slots = sparsemap.join_chunks(chunks, lanes, placement.signed if signed is None else signed)
+    filled, channels = _slots(placement)
+    tensor = np.empty(placement.shape, np.int64)
+    tensor[channels] = slots[placement.slot + filled]
     return tensor
 
 

@@ -23,6 +23,7 @@ from hw.config import Config
 from hw.formats import Bank
 from hw.protocol import Target
 
+from .ordering import HOLE
 from .program import LayerSchedule, Placement, Program, Section
 from .records import records
 from .unpack import decode_program, unpack
@@ -60,6 +61,9 @@ def _header(program):
             "shape": placement.shape,
             "signed": placement.signed,
             "order": placement.order,
+            "slot": placement.slot,
+            "pixel": placement.pixel,
+            "row": placement.row,
         }
         for name, placement in program.tensors.items()
     }
@@ -197,10 +201,14 @@ def _step_layers(numbers, steps, layers):
     return tuple(numbers)
 
 
-def _natural(value):
-    if not isinstance(value, int) or value < 0:
-        raise ValueError(f"expected a number from 0 on, got {value!r}")
+def _number(value, least):
+    if not isinstance(value, int) or value < least:
+        raise ValueError(f"expected a number from {least} on, got {value!r}")
     return value
+
+
+def _natural(value):
+    return _number(value, 0)
 
 
 def _section(fields, data):
@@ -218,7 +226,7 @@ def _section(fields, data):
 
 def _placement(fields):
     channels, height, width = map(_natural, fields["shape"])
-    order = tuple(map(_natural, fields["order"]))
+    order = tuple(_number(slot, HOLE) for slot in fields["order"])
     return Placement(
         bank=Bank[fields["bank"]],
         base=_natural(fields["base"]),
@@ -228,4 +236,7 @@ def _placement(fields):
         width=width,
         signed=bool(fields["signed"]),
         order=order,
+        slot=_natural(fields["slot"]),
+        pixel=_natural(fields["pixel"]),
+        row=_natural(fields["row"]),
     )

@@ -84,6 +84,11 @@ class Convolution:
     table_signed: bool = False
 
     @property
+    def depthwise(self):
+        """Whether output channel ``k`` reads input channel ``k`` alone, by its groups."""
+        return self.groups > 1 and self.coefficients.shape[:2] == (self.groups, self.groups)
+
+    @property
     def own_bases(self):
         """Whether every output channel has bases of its own."""
         return self.bases.ndim == 4

@@ -14,21 +14,27 @@ __all__ = ["LayerSchedule", "Placement", "Program", "Section"]
 
 @dataclass(frozen=True, kw_only=True)
 class Placement:
-    """Where a tensor lies: chunk ``i`` of pixel (y, x) is at ``base + (y * width + x) * chunks + i``.
+    """Where a tensor lies: chunk ``i`` of pixel (y, x) is at ``base + y * row + x * pixel + i``.
 
-    Lane ``s % N`` of chunk ``s // N`` holds channel ``order[s]``.
+    Lane ``(slot + s) % N`` of chunk ``(slot + s) // N`` holds channel ``order[s]``. A part of a concatenation lies in
+    the words of the whole, so other tensors may lie between its pixels and in other lanes of its chunks.
     """
 
     bank: Bank
     base: int
-    #: Chunks of one pixel.
+    #: Chunks of one pixel, from that of the first slot to that of the last.
     chunks: int
     channels: int
     height: int
     width: int
     signed: bool
-    #: Each channel once.
+    #: The channel in each slot, each channel once; -1 where a slot holds none.
     order: tuple[int, ...]
+    #: Lane of the first slot in the first chunk of a pixel.
+    slot: int
+    #: Words between two pixels, and between two rows.
+    pixel: int
+    row: int
 
     @property
     def shape(self):
@@ -38,6 +44,11 @@ class Placement:
     def words(self):
         """Chunks of the whole tensor."""
         return self.chunks * self.height * self.width
+
+    @property
+    def slots(self):
+        """Lanes from the first of the first chunk of a pixel to the last slot."""
+        return self.slot + len(self.order)
 
 
 @dataclass(frozen=True, kw_only=True)

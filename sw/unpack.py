@@ -6,7 +6,7 @@ from hw.formats import LAYER_FIELDS, LAYER_WORDS, Operation
 from hw.protocol import Target
 
 from .network import INPUT, AveragePool, Convolution, IntegerNetwork, MaxPool, TensorInfo
-from .ordering import inverse_orders, reorder
+from .ordering import restore
 from .records import decode_layer, decode_lists, decode_scales
 
 __all__ = ["decode_program", "unpack"]
@@ -55,7 +55,7 @@ def unpack(program):
 
     infos = {
         INPUT: TensorInfo(
-            channels=placement.channels,
+            channels=len(placement.order),
             height=placement.height,
             width=placement.width,
             signed=placement.signed,
@@ -93,7 +93,7 @@ def unpack(program):
             name=program.name, input=infos[INPUT], input_scale=program.input_scale, layers=tuple(layers)
         )
         infos = network.tensors()
-    return reorder(network, inverse_orders({name: program.tensors[name].order for name in infos}))
+    return restore(network, {name: program.tensors[name].order for name in infos})
 
 
 def _whole(steps):

@@ -3,9 +3,23 @@
 import numpy as np
 
 from sw.compiler import compile_network
-from sw.network import INPUT, AveragePool, Convolution, IntegerNetwork, MaxPool, TensorInfo
+from sw.network import INPUT, AveragePool, Concatenation, Convolution, IntegerNetwork, MaxPool, TensorInfo
+from sw.ordering import choose_orders
+from sw.placement import place_tensors
 
-__all__ = ["random_convolution", "random_input", "random_network"]
+__all__ = [
+    "EVERY_KIND",
+    "KINDS",
+    "random_convolution",
+    "random_input",
+    "random_network",
+    "random_placed_network",
+]
+
+#: What random networks are made of beside plain convolutions, square windows of maxima and averages of whole maps.
+EVERY_KIND = ("clamp", "depthwise", "windows", "table", "concatenation")
+#: The kinds that can be compiled and run.
+KINDS = ("clamp", "depthwise")
 
 
 def random_convolution(
@@ -25,6 +39,9 @@ def random_convolution(
     residual=None,
     extremes=False,
     own=False,
+    depthwise=False,
+    clamp=False,
+    table=False,
 ):
     """A convolution whose outputs use their range.
 
@@ -41,6 +58,12 @@ def random_convolution(
         Part of the (output channel, basis) pairs that have no coefficient at all.
     own : bool
         Every output channel has bases of its own.
+    depthwise : bool
+        Every output channel reads the input channel of its number; ``outputs`` must be as many.
+    clamp : bool
+        Results do not use the whole range of the type.
+    table : bool
+        Results go through a table, whose range is that of ``signed``.
     extremes : bool
         Coefficients and taps as large as they go, so that sums come near their bounds.
     """
@@ -49,6 +72,8 @@ def random_convolution(
     signs = random.choice([-1, 1], shape)
     coefficients = np.where(random.random(shape) < zeros, 0, signs)
     coefficients *= random.random((outputs, 1, bases)) >= empty
+    if depthwise:
+        coefficients = signs * np.eye(outputs, dtype=np.int64)[:, :, None]
     most = 128 if extremes else 41
     taps = random.integers(
         1 - most - extremes, most, (outputs, bases, height, width) if own else (bases, height, width)
@@ -61,6 +86,12 @@ def random_convolution(
     bias = random.integers(-20, 60, outputs).astype(np.int64) << shift
     if padding is None:
         padding = _same((height, width), (source.height, source.width), stride)
+    low, high = (-128, 127) if signed else (0, 255)
+    values = random.integers(low, high + 1, 256) if table else None
+    if table:
+        low, high = ((-128, 127), (0, 255))[int(random.integers(2))]
+    if clamp:
+        low, high = int(random.integers(low, 0 if low < 0 else 30)), int(random.integers(30, high + 1))
     return Convolution(
         name=name,
         input=input,
@@ -71,8 +102,11 @@ def random_convolution(
         multiplier=multiplier,
         bias=bias,
         shift=shift,
-        low=-128 if signed else 0,
-        high=127 if signed else 255,
+        low=low,
+        high=high,
+        groups=outputs if depthwise else 1,
+        table=values,
+        table_signed=table and signed,
         residual=residual,
         residual_multiplier=0 if residual is None else int(random.integers(0, min(1 << shift, 32768))),
     )
@@ -88,7 +122,7 @@ def _same(kernel, size, stride):
     return (*before, *(pad - half for pad, half in zip(total, before, strict=True)))
 
 
-def _candidate(random, config, layers, size):
+def _candidate(random, config, layers, size, kinds):
     chunk = config.chunk
     most = min(config.channels, 3 * chunk)
     info = TensorInfo(
@@ -97,39 +131,139 @@ def _candidate(random, config, layers, size):
         width=int(random.integers(2, size + 1)),
         signed=bool(random.integers(2)),
     )
-    tensors, made = {INPUT: info}, []
-    name = INPUT
-    for number in range(layers):
-        source, label = tensors[name], f"layer{number}"
-        if min(source.height, source.width) >= 2 and random.random() < 0.15:
-            window = int(random.integers(1, min(3, source.height, source.width) + 1))
-            layer = MaxPool(
-                name=label, input=name, window=(window, window), stride=int(random.integers(1, 4))
-            )
-        elif number > layers // 2 and source.height * source.width > 1 and random.random() < 0.3:
-            shift = int(random.integers(10, 17))
-            average = int((1 << shift) / (source.height * source.width))
-            signed = source.signed
-            layer = AveragePool(
-                name=label,
-                input=name,
-                window=(source.height, source.width),
-                stride=1,
-                multiplier=min(average, 32767),
-                shift=shift,
-                low=-128 if signed else 0,
-                high=127 if signed else 255,
-            )
+    draft = _Draft(random, config, kinds, info, most)
+    while (room := layers - len(draft.layers)) > 0:
+        source = draft.last
+        if room >= 2 and "concatenation" in kinds and random.random() < 0.4:
+            draft.add_dense_block(int(random.integers(1, min(3, room // 2) + 1)))
+        elif room >= 2 and "depthwise" in kinds and source.channels > 1 and random.random() < 0.15:
+            draft.add_separable()
+        elif min(source.height, source.width) >= 2 and random.random() < 0.15:
+            draft.add_max_pool()
+        elif len(draft.layers) > layers // 2 and source.height * source.width > 1 and random.random() < 0.3:
+            draft.add_average()
         else:
-            layer = _random_layer(random, config, label, name, tensors, most)
-        made.append(layer)
-        network = IntegerNetwork(name="random", input=info, input_scale=1 / 64, layers=tuple(made))
-        tensors = network.tensors()
-        name = label
-    return network
+            draft.add(
+                _random_layer(random, config, draft.label, draft.name, draft.tensors, most, kinds),
+            )
+    return draft.network
 
 
-def _random_layer(random, config, label, name, tensors, most):
+class _Draft:
+    """A network that grows: ``name`` is the tensor that is to be read next, ``label`` the name of the next layer."""
+
+    def __init__(self, random, config, kinds, info, most):
+        self._random = random
+        self._config = config
+        self._kinds = kinds
+        self._info = info
+        self._most = most
+        self.layers = []
+        self.tensors = {INPUT: info}
+        self.name = INPUT
+
+    @property
+    def label(self):
+        return f"layer{len(self.layers)}"
+
+    @property
+    def last(self):
+        return self.tensors[self.name]
+
+    @property
+    def network(self):
+        return IntegerNetwork(name="random", input=self._info, input_scale=1 / 64, layers=tuple(self.layers))
+
+    def add(self, layer):
+        self.layers.append(layer)
+        self.tensors = self.network.tensors()
+        self.name = layer.name
+
+    def add_convolution(self, outputs, kernel, **changes):
+        config, random = self._config, self._random
+        arguments = {
+            "bases": int(random.integers(1, min(config.bases, 4) + 1)),
+            "signed": bool(random.integers(2)),
+            "clamp": "clamp" in self._kinds and random.random() < 0.3,
+        }
+        self.add(
+            random_convolution(
+                random,
+                name=self.label,
+                input=self.name,
+                source=self.last,
+                outputs=outputs,
+                kernel=kernel,
+                **(arguments | changes),
+            )
+        )
+
+    def add_separable(self):
+        """One kernel for each channel, then a 1x1 convolution."""
+        kernel = (self._config.kernel_height, self._config.kernel_width)
+        stride = int(self._random.choice([1, 2]))
+        self.add_convolution(self.last.channels, kernel, bases=1, own=True, depthwise=True, stride=stride)
+        self.add_convolution(int(self._random.integers(1, self._most + 1)), (1, 1))
+
+    def add_dense_block(self, steps):
+        """Each step reads all there is and adds to it; now and then an older tensor instead of a new one."""
+        random = self._random
+        parts, flat = [self.name], random.random() < 0.5
+        for _ in range(steps):
+            source = self.last
+            others = [
+                name
+                for name, info in self.tensors.items()
+                if (info.height, info.width, info.signed) == (source.height, source.width, source.signed)
+                and name not in parts
+            ]
+            if others and random.random() < 0.2:
+                part = others[int(random.integers(len(others)))]
+            else:
+                odd = self._config.kernel_height % 2 and self._config.kernel_width % 2
+                kernel = (self._config.kernel_height, self._config.kernel_width) if odd else (1, 1)
+                self.add_convolution(
+                    int(random.integers(1, self._config.chunk + 3)), kernel, signed=source.signed
+                )
+                part = self.name
+            parts.append(part)
+            whole = Concatenation(name=self.label, inputs=tuple(parts))
+            self.add(whole)
+            parts = parts if flat else [whole.name]
+
+    def add_max_pool(self):
+        random, source = self._random, self.last
+        most = [min(3, source.height), min(3, source.width)]
+        if "windows" in self._kinds:
+            window = tuple(int(random.integers(1, length + 1)) for length in most)
+            padding = tuple(int(random.integers(0, length)) for length in (*window, *window))
+        else:
+            window, padding = (int(random.integers(1, min(most) + 1)),) * 2, (0, 0, 0, 0)
+        stride = int(random.integers(1, 4))
+        self.add(MaxPool(name=self.label, input=self.name, window=window, stride=stride, padding=padding))
+
+    def add_average(self):
+        random, source = self._random, self.last
+        window, stride = (source.height, source.width), 1
+        if "windows" in self._kinds and random.random() < 0.6:
+            window = tuple(int(random.integers(1, min(3, length) + 1)) for length in window)
+            stride = int(random.integers(1, 4))
+        shift = int(random.integers(10, 17))
+        self.add(
+            AveragePool(
+                name=self.label,
+                input=self.name,
+                window=window,
+                stride=stride,
+                multiplier=min(int((1 << shift) / (window[0] * window[1])), 32767),
+                shift=shift,
+                low=-128 if source.signed else 0,
+                high=127 if source.signed else 255,
+            )
+        )
+
+
+def _random_layer(random, config, label, name, tensors, most, kinds):
     source = tensors[name]
     kernel = (
         int(random.integers(1, config.kernel_height + 1)),
@@ -155,6 +289,8 @@ def _random_layer(random, config, label, name, tensors, most):
         "empty": float(random.choice([0.0, 0.3, 0.7])),
         "extremes": bool(random.random() < 0.1),
         "own": bool(random.random() < 0.25),
+        "clamp": "clamp" in kinds and random.random() < 0.2,
+        "table": "table" in kinds and random.random() < 0.3,
     }
     plain = random_convolution(random, outputs=outputs, **arguments)
     if random.random() < 0.5:
@@ -177,11 +313,11 @@ def _at_input(layer):
     return Convolution(**{**vars(layer), "input": INPUT})
 
 
-def random_network(seed, config, *, layers=4, size=8, attempts=50):
+def random_network(seed, config, *, layers=4, size=8, attempts=50, kinds=KINDS, check=compile_network):
     """A random network that ``config`` can run, the same for the same arguments.
 
     Convolutions of all kernels and strides that fit, with and without padding and residual, pooling, signed and
-    unsigned tensors, dense and nearly empty coefficients.
+    unsigned tensors, dense and nearly empty coefficients, and what ``kinds`` says.
 
     Parameters
     ----------
@@ -193,17 +329,32 @@ def random_network(seed, config, *, layers=4, size=8, attempts=50):
         Most rows and columns of the input.
     attempts : int
         Networks that are drawn until one fits the memories.
+    kinds : sequence of str
+        Of ``EVERY_KIND``.
+    check : function of network and configuration
+        Raises ``ValueError`` if the network is not to be taken.
     """
     refusals = []
     for attempt in range(attempts):
-        network = _candidate(np.random.default_rng([seed, attempt]), config, layers, min(size, config.line))
+        network = _candidate(
+            np.random.default_rng([seed, attempt]), config, layers, min(size, config.line), kinds
+        )
         try:
-            compile_network(network, config)
+            check(network, config)
         except ValueError as error:
             refusals.append(str(error))
         else:
             return network
     raise RuntimeError(f"seed {seed}: no network out of {attempts} fits {config.name}: {refusals}")
+
+
+def random_placed_network(seed, config, **changes):
+    """A random network of every kind whose tensors fit, compiled or not."""
+
+    def check(network, config):
+        place_tensors(network, config, choose_orders(network, config))
+
+    return random_network(seed, config, kinds=EVERY_KIND, check=check, **changes)
 
 
 def random_input(seed, network, *, zeros=0.5):

@@ -1,3 +1,4 @@
+import dataclasses
 import random
 
 import numpy as np
@@ -16,7 +17,7 @@ from hw.protocol import (
     Status,
     Target,
 )
-from sw import frames
+from sw import frames, sparsemap
 from sw.compiler import compile_network
 from sw.frames import DeviceStatus, LinkError, Response, ResponseParser
 from sw.network import Convolution
@@ -68,6 +69,9 @@ def place(channels=6, height=3, width=2, signed=True, base=5):
         width=width,
         signed=signed,
         order=tuple(np.random.default_rng(channels).permutation(channels).tolist()),
+        slot=0,
+        pixel=-(-channels // TINY.chunk),
+        row=width * -(-channels // TINY.chunk),
     )
 
 
@@ -94,7 +98,7 @@ def test_too_long_a_payload_is_refused():
 @pytest.mark.parametrize("payload", [140, MAXIMUM_PAYLOAD])
 @pytest.mark.parametrize("seed", range(4))
 def test_load_frames_carry_every_section(seed, payload):
-    program = compile_network(random_network(seed, TINY), TINY)
+    program = compile_network(random_network(seed, TINY, layers=7), TINY)
     made = frames.load_frames(program, payload)
     assert max(map(len, made)) <= payload + 6
     parts = loads(made)
@@ -147,6 +151,62 @@ def test_activations_arrive(payload, signed):
     np.testing.assert_array_equal(frames.decode_tensor(memory[inside].tobytes(), placement), tensor)
     flipped = frames.decode_tensor(memory[inside].tobytes(), placement, signed=not signed)
     np.testing.assert_array_equal(flipped & 0xFF, tensor & 0xFF)
+
+
+def written(frames):
+    """What LOAD requests of activations write: {address: bytes of a chunk}."""
+    memory = {}
+    for target, index, address, data in loads(frames):
+        assert (target, index) == (Target.ACTIVATION, Bank.B.value)
+        masks, values = sparsemap.from_bytes(data, TINY.chunk)
+        for chunk in sparsemap.decode(masks, values):
+            assert address not in memory
+            memory[address] = chunk.tolist()
+            address += 1
+    return memory
+
+
+def test_a_part_of_a_tensor_is_written_pixel_by_pixel():
+    part = dataclasses.replace(place(), order=(3, -1, 0, 1, 5, 4, 2, -1), pixel=5, row=12)
+    tensor = np.random.default_rng(4).integers(-128, 128, part.shape)
+    expected = {
+        5 + 12 * row + 5 * column + chunk: [
+            int(tensor[part.order[slot], row, column]) & 0xFF if part.order[slot] >= 0 else 0
+            for slot in range(4 * chunk, 4 * chunk + 4)
+        ]
+        for row in range(3)
+        for column in range(2)
+        for chunk in range(2)
+    }
+    assert written(frames.activation_frames(part, tensor, TINY)) == expected
+    with pytest.raises(
+        ValueError, match="expected a tensor that begins with a chunk, got one from lane 2 on"
+    ):
+        frames.activation_frames(dataclasses.replace(part, slot=2), tensor, TINY)
+
+
+@pytest.mark.parametrize("slot", [0, 2])
+@pytest.mark.parametrize("pixel", [3, 7])
+def test_a_part_of_a_tensor_is_read_among_others(slot, pixel):
+    part = dataclasses.replace(
+        place(), order=(3, -1, 0, 1, 5, 4, 2, -1, -1), chunks=3, slot=slot, pixel=pixel, row=2 * pixel
+    )
+    random = np.random.default_rng(5)
+    tensor = random.integers(-128, 128, part.shape)
+    memory = random.integers(0, 256, (TINY.activation_words, TINY.chunk)).astype(np.uint8)
+    for at, channel in enumerate(part.order):
+        word, lane = divmod(slot + at, TINY.chunk)
+        for row, column in np.ndindex(3, 2):
+            if channel >= 0:
+                memory[5 + row * 2 * pixel + column * pixel + word, lane] = (
+                    tensor[channel, row, column] & 0xFF
+                )
+    data = b""
+    for frame in frames.read_frames(part, TINY):
+        _, payload = parse_request(frame)
+        address, count = int.from_bytes(payload[2:4], "little"), int.from_bytes(payload[4:6], "little")
+        data += memory[address : address + count].tobytes()
+    np.testing.assert_array_equal(frames.decode_tensor(data, part), tensor)
 
 
 @pytest.mark.parametrize(

@@ -146,9 +146,11 @@ def test_no_header_at_all(header):
     ("order", "message"),
     [
         ([0, 0], r"tensor only: expected each of 2 channels once, got \(0, 0\)"),
-        ([1, 0, 2], r"tensor only: expected each of 2 channels once"),
-        ([], r"tensor only: expected each of 2 channels once"),
-        ([0, "1"], "expected a number from 0 on, got '1'"),
+        ([1, 0, 2], r"tensor only: expected the channels of 2 slots, got \(1, 0, 2\)"),
+        ([], r"tensor only: expected the channels of 2 slots, got \(\)"),
+        ([0, "1"], "expected a number from -1 on, got '1'"),
+        ([0, -2], "expected a number from -1 on, got -2"),
+        ([0, -1], r"expected tensors as the layers make them, got .*'only': \(2, 2, 2\)"),
     ],
 )
 def test_wrong_order_of_channels(order, message):

@@ -4,11 +4,11 @@ import pytest
 from hw.config import PRESETS, Config
 from sim.reference import run
 from sw.compiler import compile_network
-from sw.network import INPUT, AveragePool, Convolution, IntegerNetwork, MaxPool, TensorInfo
-from sw.ordering import choose_orders, inverse_orders, reorder
+from sw.network import INPUT, AveragePool, Concatenation, Convolution, IntegerNetwork, MaxPool, TensorInfo
+from sw.ordering import HOLE, choose_orders, reorder, restore, tied_to
 from sw.schedule import schedule_convolution
 
-from .networks import random_convolution, random_input, random_network
+from .networks import random_convolution, random_input, random_network, random_placed_network
 
 SEEDS = range(8)
 TINY = Config.preset("tiny")
@@ -49,12 +49,24 @@ def steps(layer, config):
 
 
 def random_orders(made, seed):
-    """Orders that nobody would choose; tied tensors keep theirs."""
-    random, orders = np.random.default_rng(seed), {}
-    for name, info in made.tensors().items():
+    """Orders that nobody would choose, some with holes; tied tensors keep theirs."""
+    random, orders, tensors = np.random.default_rng(seed), {}, made.tensors()
+    for name, info in tensors.items():
         layer = next((layer for layer in made.layers if layer.name == name), None)
-        tie = layer.residual if isinstance(layer, Convolution) else getattr(layer, "input", None)
-        orders[name] = tuple(random.permutation(info.channels).tolist()) if tie is None else orders[tie]
+        tie = layer and tied_to(layer)
+        if isinstance(layer, Concatenation):
+            before = np.cumsum([0, *(tensors[part].channels for part in layer.inputs)]).tolist()
+            parts = zip(layer.inputs, before, strict=False)
+            orders[name] = tuple(
+                slot if slot == HOLE else slot + first for part, first in parts for slot in orders[part]
+            )
+        elif tie:
+            orders[name] = orders[tie]
+        else:
+            order = random.permutation(info.channels).tolist()
+            for _ in range(int(random.integers(0, 3))):
+                order.insert(int(random.integers(len(order) + 1)), HOLE)
+            orders[name] = tuple(order)
     return orders
 
 
@@ -162,29 +174,133 @@ def _home(made, name):
     """The tensor whose order ``name`` has."""
     for layer in reversed(made.layers):
         if layer.name == name:
-            tie = layer.residual if isinstance(layer, Convolution) else layer.input
-            name = tie or name
+            name = tied_to(layer) or name
     return name
 
 
 @networks
 def test_the_function_is_the_same(preset, seed):
-    made = random_network(seed, PRESETS[preset])
+    made = random_placed_network(seed, PRESETS[preset], layers=6)
     images = np.stack([random_input(seed, made)])
+    expected = run(made, images)
     for orders in (choose_orders(made, PRESETS[preset]), random_orders(made, seed)):
-        expected = run(made, images)
-        slots = run(reorder(made, orders), images[:, list(orders[INPUT])])
-        for name, order in orders.items():
-            np.testing.assert_array_equal(slots[name], expected[name][:, list(order)], err_msg=name)
+        filled = {name: np.array(order) != HOLE for name, order in orders.items()}
+        channels = {name: np.array(order)[filled[name]] for name, order in orders.items()}
+        image = np.zeros((1, len(orders[INPUT]), *images.shape[2:]), np.int64)
+        image[:, filled[INPUT]] = images[:, channels[INPUT]]
+        slots = run(reorder(made, orders), image)
+        for name in orders:
+            got = slots[name][:, filled[name]]
+            np.testing.assert_array_equal(got, expected[name][:, channels[name]], err_msg=name)
 
 
 @networks
 def test_reordering_is_undone_and_done_once(preset, seed):
-    made = random_network(seed, PRESETS[preset])
-    orders = random_orders(made, seed)
-    slots = reorder(made, orders)
-    same(reorder(slots, inverse_orders(orders)), made)
-    same(reorder(slots, {name: tuple(range(len(order))) for name, order in orders.items()}), slots)
+    made = random_placed_network(seed, PRESETS[preset], layers=6)
+    for orders in (choose_orders(made, PRESETS[preset]), random_orders(made, seed)):
+        slots = reorder(made, orders)
+        same(restore(slots, orders), made)
+        same(reorder(slots, {name: tuple(range(len(order))) for name, order in orders.items()}), slots)
+
+
+def test_random_networks_have_holes():
+    found = [choose_orders(random_placed_network(seed, TINY, layers=6), TINY) for seed in SEEDS]
+    assert sum(any(HOLE in order for order in orders.values()) for orders in found) >= 4
+
+
+def dense(*layers):
+    """A growing list: "a" of 3, "b" of 5 and "c" of 2 channels, with what follows it."""
+    wide = TensorInfo(channels=8, height=4, width=4, signed=False)
+    return network(
+        convolution("a", INPUT, [1, 2, 3]),
+        convolution("b", "a", [1, 1, 1, 1, 1], TensorInfo(channels=3, height=4, width=4, signed=False)),
+        Concatenation(name="ab", inputs=("a", "b")),
+        convolution("c", "ab", [1, 1], wide),
+        Concatenation(name="abc", inputs=("ab", "c")),
+        *layers,
+    )
+
+
+def slots(orders, *names):
+    return [[slot for slot, channel in enumerate(orders[name]) if channel != HOLE] for name in names]
+
+
+def test_parts_fill_words_of_requantisers():
+    orders = choose_orders(dense(), TINY)
+    assert [len(orders[name]) for name in ("a", "b", "ab", "c", "abc")] == [4, 6, 10, 2, 12]
+    assert slots(orders, "ab", "abc") == [[0, 1, 2, 4, 5, 6, 7, 8], [0, 1, 2, 4, 5, 6, 7, 8, 10, 11]]
+    assert orders["ab"][:4] == orders["a"] and orders["abc"][:10] == orders["ab"]
+    assert orders["ab"][4:] == tuple(HOLE if slot == HOLE else slot + 3 for slot in orders["b"])
+    single = choose_orders(dense(), TINY.replace(requantisers=1))
+    assert all(HOLE not in order for order in single.values())
+
+
+def test_what_is_read_by_itself_begins_with_a_chunk():
+    orders = choose_orders(
+        dense(convolution("d", "c", [1, 1], TensorInfo(channels=2, height=4, width=4, signed=False))), TINY
+    )
+    assert [len(orders[name]) for name in ("a", "b", "c")] == [4, 8, 2]
+
+
+def test_what_is_added_begins_with_a_chunk():
+    like = TensorInfo(channels=5, height=4, width=4, signed=False)
+    made = dense(
+        convolution("d", "c", [1] * 5, TensorInfo(channels=2, height=4, width=4, signed=False)),
+        convolution("e", "d", [1] * 5, like, residual="b"),
+        Concatenation(name="abce", inputs=("abc", "e")),
+    )
+    orders = choose_orders(made, TINY)
+    assert orders["b"] == orders["e"]
+    assert [len(orders[name]) for name in ("a", "b", "c", "d", "e")] == [4, 8, 4, 5, 8]
+
+
+def test_what_is_pooled_has_whole_chunks():
+    pools = [
+        MaxPool(name="pool", input="ab", window=(2, 2), stride=2),
+        MaxPool(name="other", input="abc", window=(2, 2), stride=2),
+        Concatenation(name="both", inputs=("other", "pool")),
+    ]
+    orders = choose_orders(dense(*pools), TINY)
+    assert orders["pool"] == orders["ab"] and orders["other"] == orders["abc"]
+    assert [len(orders[name]) for name in ("a", "b", "ab", "c", "abc")] == [4, 8, 12, 4, 16]
+    first = choose_orders(dense(*pools[:1]), TINY)
+    assert [len(first[name]) for name in ("a", "b", "ab", "c", "abc")] == [4, 8, 12, 2, 14]
+
+
+def test_the_input_as_a_part_has_whole_chunks():
+    source = TensorInfo(channels=3, height=4, width=4, signed=False)
+    made = network(
+        convolution("a", INPUT, [1, 2, 3, 4, 5], source),
+        Concatenation(name="both", inputs=("a", INPUT)),
+        source=source,
+    )
+    orders = choose_orders(made, TINY)
+    assert orders[INPUT] == (0, 1, 2, HOLE) and len(orders["a"]) == 8
+    assert orders["both"][8:] == (5, 6, 7, HOLE)
+
+
+def test_depthwise_reads_the_slot_that_it_makes():
+    wide = TensorInfo(channels=6, height=4, width=4, signed=False)
+    depthwise = random_convolution(
+        np.random.default_rng(5),
+        name="b",
+        input="a",
+        source=wide,
+        outputs=6,
+        bases=1,
+        own=True,
+        depthwise=True,
+    )
+    made = network(
+        convolution("a", INPUT, [1, 4, 2, 4, 1, 2]), depthwise, convolution("c", "b", [1, 4, 2], wide)
+    )
+    orders = choose_orders(made, TINY)
+    assert orders["a"] == orders["b"] != tuple(range(6))
+    found = reorder(made, orders).layers[1]
+    assert found.groups == 6 and found.depthwise
+    loose = random_orders(made, 3) | {"b": tuple(range(6))}
+    with pytest.raises(ValueError, match="tensor b: expected the order of a"):
+        reorder(made, loose)
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -219,4 +335,15 @@ def test_wrong_orders_are_refused():
     with pytest.raises(ValueError, match=r"tensor pool: expected the order of a, got \(0, 1, 2\)"):
         reorder(made, good | {"pool": (0, 1, 2)})
     with pytest.raises(ValueError, match=r"tensor a: expected each of 3 channels once, got \(0, 1, 1\)"):
-        inverse_orders({"a": (0, 1, 1)})
+        restore(made, good | {"a": (0, 1, 1)})
+    made = dense()
+    good = choose_orders(made, TINY)
+    with pytest.raises(
+        ValueError,
+        match=r"tensor ab: expected the orders of its parts, \(.*\), got \(0, 1, 2, 3, 4, 5, 6, 7\)",
+    ):
+        reorder(made, good | {"ab": tuple(range(8))})
+    made = network(convolution("a", INPUT, [1, 2, 3]))
+    good = {INPUT: (1, 0, 2, 3)}
+    with pytest.raises(ValueError, match=r"tensor a: expected the channels of 3 slots, got \(0, 1\)"):
+        restore(made, good | {"a": (0, 1)})
