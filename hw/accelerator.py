@@ -5,10 +5,11 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from .activations import ActivationMemory
+from .average_pool import AveragePool
 from .bases import BasisLoader
 from .block import Block
 from .feeder import Feeder
-from .global_sum import GlobalSum
+from .formats import Operation
 from .link import HostLink
 from .max_pool import MaxPool
 from .requantiser import Requantiser
@@ -16,6 +17,7 @@ from .select import ReadSelect, WriteSelect
 from .sequencer import Owner, Sequencer
 from .sparsemap import SparseMapEncoder
 from .store import Store
+from .window_reader import WindowReader
 
 __all__ = ["Accelerator"]
 
@@ -26,11 +28,12 @@ class Accelerator(wiring.Component):
     ::
 
         i -> host link -> store -> program -> sequencer -> starts, layer
-                                -> bases, coefficients, scales
+                                -> bases, coefficients, scales, tables
                                 -> activation memory -> feeder -> SparseMap encoder -> block -> requantiser
-                                     ^     ^     |-> maximum                                      |
-                                     |     |---------'                                            |
-                                     '------------------------------------------------------------'
+                                     ^     ^     |-> windows -> sums ------------------------------^  |
+                                     |     |            |-> maximum                                   |
+                                     |     |------------------'                                       |
+                                     '----------------------------------------------------------------'
         o <- host link <- activation memory, cycle counters
 
     Parameters
@@ -64,7 +67,8 @@ class Accelerator(wiring.Component):
         m.submodules.block = block = Block(config)
         m.submodules.requantiser = requantiser = Requantiser(config)
         m.submodules.max_pool = max_pool = MaxPool(config)
-        m.submodules.global_sum = global_sum = GlobalSum(config)
+        m.submodules.average_pool = average_pool = AveragePool(config)
+        m.submodules.windows = windows = WindowReader(config)
 
         # Host link.
         connect(m, host=flipped(self.i), link=link.i)
@@ -78,6 +82,7 @@ class Accelerator(wiring.Component):
         connect(m, store=store.program, sequencer=sequencer.program)
         connect(m, store=store.basis, basis_loader=basis_loader.store)
         connect(m, store=store.scale, requantiser=requantiser.scale)
+        connect(m, store=store.table, requantiser=requantiser.table)
         for source, destination in zip(store.coefficients, block.coefficients, strict=True):
             connect(m, store=source, block=destination)
 
@@ -93,8 +98,7 @@ class Accelerator(wiring.Component):
         clients = {
             Owner.HOST: (link.read_request, link.read_response),
             Owner.FEEDER: (feeder.request, feeder.response),
-            Owner.MAX_POOL: (max_pool.request, max_pool.response),
-            Owner.GLOBAL_SUM: (global_sum.request, global_sum.response),
+            Owner.POOL: (windows.request, windows.response),
         }
         for owner, (request, response) in clients.items():
             connect(m, unit=request, readers=readers.requests[owner.value])
@@ -107,7 +111,15 @@ class Accelerator(wiring.Component):
         connect(m, basis_loader=basis_loader.loaded, block=block.loaded)
         for source, destination in zip(block.o, requantiser.results, strict=True):
             connect(m, block=source, requantiser=destination)
-        connect(m, global_sum=global_sum.sums, requantiser=requantiser.sums)
+        connect(m, average_pool=average_pool.sums, requantiser=requantiser.sums)
+        averaging = sequencer.layer.operation == Operation.AVERAGE_POOL.value
+        m.d.comb += [
+            max_pool.i.payload.eq(windows.o.payload),
+            max_pool.i.valid.eq(windows.o.valid & ~averaging),
+            average_pool.i.payload.eq(windows.o.payload),
+            average_pool.i.valid.eq(windows.o.valid & averaging),
+            windows.o.ready.eq(Mux(averaging, average_pool.i.ready, max_pool.i.ready)),
+        ]
 
         # Control.
         m.d.comb += [
@@ -120,11 +132,10 @@ class Accelerator(wiring.Component):
             block.start.eq(sequencer.start_convolution),
             basis_loader.start.eq(sequencer.start_convolution),
             basis_loader.needed.eq(block.needed),
-            max_pool.start.eq(sequencer.start_max_pool),
-            global_sum.start.eq(sequencer.start_global_sum),
+            windows.start.eq(sequencer.start_pool),
             requantiser.start.eq(sequencer.start_requantiser),
-            sequencer.busy.eq(block.busy | requantiser.busy | max_pool.busy),
+            sequencer.busy.eq(block.busy | requantiser.busy | windows.busy | max_pool.write.valid),
         ]
-        for unit in (feeder, basis_loader, block, requantiser, max_pool, global_sum):
+        for unit in (feeder, basis_loader, block, requantiser, windows, max_pool, average_pool):
             m.d.comb += unit.layer.eq(sequencer.layer)
         return m

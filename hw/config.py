@@ -62,6 +62,8 @@ class Config:
     basis_words: int = 64
     #: Words of requantisation entries (``requantisers`` output channels each) of all layers together.
     scale_words: int = 128
+    #: Activation tables of all layers together, each of 256 bytes beside every requantiser. 0 leaves the hardware out.
+    tables: int = 0
     #: Layers of one program.
     layers: int = 32
     #: Intermediate elements that a row may run ahead of its MAC.
@@ -86,7 +88,7 @@ class Config:
                 continue
             if not isinstance(value, int) or isinstance(value, bool):
                 raise ValueError(f"{field.name} must be an integer, not {value!r}")
-            least = 0 if field.name in ("lookahead", "lookaside") else 1
+            least = 0 if field.name in ("lookahead", "lookaside", "tables") else 1
             if value < least:
                 raise ValueError(f"{field.name} must be at least {least}, not {value}")
         for name in ("chunk", "lanes", "requantisers", "ring", "activation_words", "coefficient_words"):
@@ -112,6 +114,7 @@ class Config:
         self._require(self.line >= self.line_minimum, "line", f"at least {self.line_minimum}")
         self._require(self.output_fifo >= 12, "output_fifo", "at least 12, more than a MAC has in flight")
         self._require(self.bases <= 128, "bases", "at most 128")
+        self._require(self.tables <= 256, "tables", "at most 256")
         self._require(self.z_bits > ACTIVATION_BITS, "z_bits", f"more than {ACTIVATION_BITS}")
         self._require(
             self.accumulator_bits >= self.z_bits, "accumulator_bits", f"at least z_bits = {self.z_bits}"
@@ -177,6 +180,11 @@ class Config:
     def taps(self):
         """Multipliers of one MAC."""
         return self.kernel_height * self.kernel_width
+
+    @property
+    def table_words(self):
+        """Entries of all activation tables."""
+        return self.tables << ACTIVATION_BITS
 
     @property
     def line_minimum(self):

@@ -72,6 +72,7 @@ class LoadFormat:
             Target.SCALE: _bytes(self.word_bits[Target.SCALE]),
             Target.COEFFICIENT: self.control_bytes + self.mask_bytes,
             Target.ACTIVATION: self.mask_bytes,
+            Target.TABLE: _bytes(self.word_bits[Target.TABLE]),
         }
 
     @property
@@ -83,6 +84,7 @@ class LoadFormat:
             Target.SCALE: _bits(scale_word_layout(self.config)),
             Target.COEFFICIENT: _bits(header_layout(self.config)),
             Target.ACTIVATION: _bits(dense_layout(self.config)),
+            Target.TABLE: ACTIVATION_BITS,
         }
 
     @property
@@ -94,6 +96,7 @@ class LoadFormat:
             Target.SCALE: self.config.scale_words,
             Target.COEFFICIENT: self.config.coefficient_words,
             Target.ACTIVATION: self.config.activation_words,
+            Target.TABLE: self.config.table_words,
         }
         return {target: min(depth, 1 << 16) for target, depth in words.items()}
 
@@ -106,6 +109,7 @@ class LoadFormat:
             Target.SCALE: 1,
             Target.COEFFICIENT: min(self.config.pes * self.config.rows, 256),
             Target.ACTIVATION: len(Bank),
+            Target.TABLE: min(self.config.tables, 1),
         }
 
     def words(self, target, content):

@@ -29,6 +29,7 @@ Data of a ``LOAD``, by target; words are stored at ``address``, ``address + 1``,
   front and padded to whole bytes). A list takes ``1 + count`` words.
 * ``ACTIVATION``: ``index`` is the bank. SparseMap chunks: mask (N bits padded to whole bytes), then
   popcount(mask) bytes of values.
+* ``TABLE``: one byte an entry, 256 entries a table. A configuration without tables has no such target.
 
 A run goes on while the host sends requests, one after the other as ever. ``STATUS`` and ``CLEAR`` are answered at
 once, ``RUN``, ``WAIT``, ``READ`` and ``COUNTERS`` when the run before has ended. Of a ``LOAD`` the device takes a few
@@ -99,3 +100,4 @@ class Target(enum.Enum, shape=8):
     SCALE = 2
     COEFFICIENT = 3
     ACTIVATION = 4
+    TABLE = 5

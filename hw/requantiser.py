@@ -9,8 +9,10 @@ from .activations import activation_write_layout
 from .config import ACTIVATION_BITS
 from .formats import Layer, Operation, dense_layout, read_layout, scale_word_layout
 from .memory import WordMemory, word_write_layout
+from .output_walk import OutputWalk
 from .scaling import ScaleUnit
 from .settled import settled
+from .tables import ActivationTable, table_write_layout
 
 __all__ = ["Requantiser", "scale_write_layout"]
 
@@ -26,9 +28,10 @@ class Requantiser(wiring.Component):
     Takes results in the order pass, row, column, group. For each group it fetches the requantisation entries and, if the
     layer adds a tensor, the chunk with the residuals; when both are there and every PE of the group has its result,
     they enter the scale units together and are written to their lanes of the output chunk together. The channels of
-    a layer lie in the order in which PEs make them: group ``g`` of pass ``p`` makes the channels from ``(p * groups + g) *
-    requantisers`` on. After a global sum the lanes of a chunk take the place of the PEs, and the passes are
-    its chunks.
+    a layer lie in the order in which PEs make them: group ``g`` of pass ``p`` makes the lanes from ``output_slot + (p *
+    groups + g) * requantisers`` on, counted from the first chunk of a pixel. In average pooling the lanes of a chunk take
+    the place of the PEs, and the passes are its chunks. The residual lies like the output. With tables in
+    the configuration, outputs go through that of the layer, if it has one.
 
     Members
     -------
@@ -39,9 +42,11 @@ class Requantiser(wiring.Component):
         Until the last activation is written.
     scale : stream of ``scale_write_layout``, in
         Always ready.
+    table : stream of ``table_write_layout``, in
+        Always ready.
     results : array of streams of signed ``accumulator_bits``, in, one for each PE
     sums : stream of array of signed ``accumulator_bits``, in
-        From the global sum, ``requantisers`` at a time.
+        From average pooling, ``requantisers`` at a time.
     residual_request : stream of ``read_layout``, out
     residual_response : stream of ``dense_layout``, in
     write : stream of ``activation_write_layout``, out
@@ -57,6 +62,7 @@ class Requantiser(wiring.Component):
                 "start": In(1),
                 "busy": Out(1),
                 "scale": In(stream.Signature(scale_write_layout(config))),
+                "table": In(stream.Signature(table_write_layout(config))),
                 "results": In(stream.Signature(result)).array(config.pes),
                 "sums": In(stream.Signature(data.ArrayLayout(result, config.requantisers))),
                 "residual_request": Out(stream.Signature(read_layout)),
@@ -66,13 +72,18 @@ class Requantiser(wiring.Component):
         )
 
     @staticmethod
+    def latency(config):
+        """Cycles from results that enter the scale units to their write."""
+        return ScaleUnit.LATENCY + (ActivationTable.LATENCY if config.tables else 0)
+
+    @staticmethod
     def model(results, multiplier, bias, layer, residual=0):
         """Activations int64 [passes, output_height, output_width, slots of a pass], all of them as if enabled.
 
         Parameters
         ----------
         results : int array [passes, output_height, output_width, slots of a pass]
-            What PEs, or the global sum, give.
+            What PEs, or average pooling, give.
         multiplier, bias : int array [passes, slots of a pass]
         layer : mapping
             ``LAYER_FIELDS``.
@@ -104,75 +115,68 @@ class Requantiser(wiring.Component):
             {"group": 8, "address": range(config.activation_words), "slot": range(slots), "last": 1}
         )
         m.submodules.scales = scales = WordMemory(scale_word_layout(config), config.scale_words, tag=tag)
+        m.submodules.pixels = pixels = OutputWalk()
         connect(m, flipped(self.scale), scales.write)
         request, entry = scales.request, scales.response
 
-        pass_scale, pass_slot, position = Signal(16), Signal(16), Signal(16)
+        # Slots are counted in groups of lanes; entries follow one another as slots do.
+        slot, pass_slot = Signal(16), Signal(16)
+        first_slot = layer.output_slot >> (units.bit_length() - 1)
+        scale_offset = settled(m, layer.scale_base - first_slot, width=16)
         group, passes_left = Signal(8), Signal(range(config.channels + 1))
-        column, row = Signal(config.line.bit_length()), Signal(config.line.bit_length())
-        slot, place = Signal(16), Signal(16)
         last_group = group == settled(m, layer.groups - 1, width=len(group))
-        last_column = column == settled(m, layer.output_width - 1, width=len(column))
-        last_row = row == settled(m, layer.output_height - 1, width=len(row))
-        last = last_group & last_column & last_row & (passes_left == 1)
-        m.d.comb += [
-            slot.eq(pass_slot + group),
-            place.eq(position + (slot >> slot_bits)),
-            request.p.address.eq(pass_scale + group),
-            request.p.tag.group.eq(group),
-            request.p.tag.address.eq(layer.output_base + place),
-            request.p.tag.slot.eq(slot[:slot_bits]),
-            request.p.tag.last.eq(last),
-            self.residual_request.p.bank.eq(layer.residual_bank),
-            self.residual_request.p.address.eq(layer.residual_base + place),
-        ]
-
-        def next_group():
-            m.d.sync += group.eq(group + 1)
-            with m.If(last_group):
-                m.d.sync += [
-                    group.eq(0),
-                    column.eq(column + 1),
-                    position.eq(position + layer.output_chunks),
-                ]
-                with m.If(last_column):
-                    m.d.sync += [column.eq(0), row.eq(row + 1)]
-                    with m.If(last_row):
-                        m.d.sync += [
-                            row.eq(0),
-                            position.eq(0),
-                            pass_scale.eq(pass_scale + layer.groups),
-                            pass_slot.eq(pass_slot + layer.groups),
-                            passes_left.eq(passes_left - 1),
-                        ]
+        pass_ends = last_group & pixels.last_column & pixels.last_row
+        last = pass_ends & (passes_left == 1)
+        place = pixels.offset + (slot >> slot_bits)
 
         # A group is asked for when both memories have taken its request, in whichever order.
         scale_asked, residual_asked = Signal(), Signal()
-        scale_done = scale_asked | request.ready
-        residual_done = residual_asked | self.residual_request.ready | ~residual_wanted
+        free = (~scale_asked | request.ready) & (~residual_asked | self.residual_request.ready)
+        m.d.comb += [
+            request.valid.eq(scale_asked),
+            self.residual_request.valid.eq(residual_asked),
+            self.residual_request.p.bank.eq(layer.residual_bank),
+            pixels.layer.eq(layer),
+        ]
+        with m.If(request.ready):
+            m.d.sync += scale_asked.eq(0)
+        with m.If(self.residual_request.ready):
+            m.d.sync += residual_asked.eq(0)
+
+        def ask():
+            m.d.sync += [
+                scale_asked.eq(1),
+                residual_asked.eq(residual_wanted),
+                request.p.address.eq(slot + scale_offset),
+                request.p.tag.group.eq(group),
+                request.p.tag.address.eq(layer.output_base + place),
+                request.p.tag.slot.eq(slot[:slot_bits]),
+                request.p.tag.last.eq(last),
+                self.residual_request.p.address.eq(layer.residual_base + place),
+                group.eq(group + 1),
+                slot.eq(slot + 1),
+            ]
+            m.d.comb += pixels.advance.eq(last_group)
+            with m.If(last_group):
+                m.d.sync += [group.eq(0), slot.eq(pass_slot)]
+            with m.If(pass_ends):
+                m.d.sync += [slot.eq(slot + 1), pass_slot.eq(slot + 1), passes_left.eq(passes_left - 1)]
+
         written_last = Signal()
         with m.FSM() as fsm:
             with m.State("Idle"):
+                m.d.comb += pixels.restart.eq(1)
                 m.d.sync += [
-                    pass_scale.eq(layer.scale_base),
-                    pass_slot.eq(0),
-                    position.eq(0),
+                    slot.eq(first_slot),
+                    pass_slot.eq(first_slot),
                     group.eq(0),
-                    column.eq(0),
-                    row.eq(0),
                     passes_left.eq(layer.passes),
                 ]
                 with m.If(self.start):
                     m.next = "Walk"
             with m.State("Walk"):
-                m.d.comb += [
-                    request.valid.eq(~scale_asked),
-                    self.residual_request.valid.eq(~residual_asked & residual_wanted),
-                ]
-                m.d.sync += [scale_asked.eq(scale_done), residual_asked.eq(residual_done)]
-                with m.If(scale_done & residual_done):
-                    m.d.sync += [scale_asked.eq(0), residual_asked.eq(0)]
-                    next_group()
+                with m.If(free):
+                    ask()
                     with m.If(last):
                         m.next = "Finish"
             with m.State("Finish"):
@@ -208,6 +212,7 @@ class Requantiser(wiring.Component):
         )
         residual_bytes = residual_word[entry.p.tag.slot]
         write = self.write
+        m.d.comb += self.table.ready.eq(1)
         for unit in range(units):
             m.submodules[f"scale_unit_{unit}"] = scale_unit = ScaleUnit(config)
             byte = residual_bytes[unit]
@@ -218,7 +223,16 @@ class Requantiser(wiring.Component):
                 scale_unit.scale.eq(entry.p.data[unit]),
                 scale_unit.residual.eq(Mux(residual_wanted, Cat(byte, sign).as_signed(), 0)),
             ]
-            m.d.comb += [write.p.values[index * units + unit].eq(scale_unit.value) for index in range(slots)]
+            value = scale_unit.value
+            if config.tables:
+                m.submodules[f"table_{unit}"] = table = ActivationTable(config)
+                m.d.comb += [table.layer.eq(layer), table.i.eq(value)]
+                m.d.comb += [
+                    table.store.payload.eq(self.table.payload),
+                    table.store.valid.eq(self.table.valid),
+                ]
+                value = table.o
+            m.d.comb += [write.p.values[index * units + unit].eq(value) for index in range(slots)]
 
         travel_layout = data.StructLayout(
             {
@@ -235,7 +249,7 @@ class Requantiser(wiring.Component):
             travel.enable.eq(Mux(joined, Cat(entry.p.data[unit].enable for unit in range(units)), 0)),
             travel.last.eq(joined & entry.p.tag.last),
         ]
-        for stage in range(ScaleUnit.LATENCY):
+        for stage in range(self.latency(config)):
             following = Signal(travel_layout, name=f"travel_{stage}")
             m.d.sync += following.eq(travel)
             travel = following

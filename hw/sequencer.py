@@ -15,8 +15,7 @@ class Owner(enum.Enum, shape=2):
 
     HOST = 0
     FEEDER = 1
-    MAX_POOL = 2
-    GLOBAL_SUM = 3
+    POOL = 2
 
 
 def program_write_layout(config):
@@ -54,7 +53,7 @@ class Sequencer(wiring.Component):
     layer : out
         Description of the current layer, stable from before a start until the units are done.
     owner : out
-    start_convolution, start_max_pool, start_global_sum, start_requantiser : out
+    start_convolution, start_pool, start_requantiser : out
         High for one cycle.
     busy : in
         Any unit is at work.
@@ -75,8 +74,7 @@ class Sequencer(wiring.Component):
                 "layer": Out(Layer),
                 "owner": Out(Owner),
                 "start_convolution": Out(1),
-                "start_max_pool": Out(1),
-                "start_global_sum": Out(1),
+                "start_pool": Out(1),
                 "start_requantiser": Out(1),
                 "busy": In(1),
             }
@@ -160,11 +158,11 @@ class Sequencer(wiring.Component):
                         m.d.comb += [self.start_convolution.eq(1), self.start_requantiser.eq(1)]
                         m.d.sync += self.owner.eq(Owner.FEEDER)
                     with m.Case(Operation.MAX_POOL.value):
-                        m.d.comb += self.start_max_pool.eq(1)
-                        m.d.sync += self.owner.eq(Owner.MAX_POOL)
+                        m.d.comb += self.start_pool.eq(1)
+                        m.d.sync += self.owner.eq(Owner.POOL)
                     with m.Case(Operation.AVERAGE_POOL.value):
-                        m.d.comb += [self.start_global_sum.eq(1), self.start_requantiser.eq(1)]
-                        m.d.sync += self.owner.eq(Owner.GLOBAL_SUM)
+                        m.d.comb += [self.start_pool.eq(1), self.start_requantiser.eq(1)]
+                        m.d.sync += self.owner.eq(Owner.POOL)
                 m.next = "Run"
             with m.State("Run"):
                 with m.If(~self.busy):

@@ -11,6 +11,7 @@ from .loader import write_layout
 from .protocol import Target
 from .requantiser import scale_write_layout
 from .sequencer import program_write_layout
+from .tables import table_write_layout
 
 __all__ = ["Store"]
 
@@ -26,6 +27,7 @@ class Store(wiring.Component):
     program : stream of ``program_write_layout``, out
     basis : stream of ``basis_store_layout``, out
     scale : stream of ``scale_write_layout``, out
+    table : stream of ``table_write_layout``, out
     coefficients : array of streams of ``coefficient_write_layout``, out, one for each row
     activations : stream of ``activation_write_layout``, out
     """
@@ -38,6 +40,7 @@ class Store(wiring.Component):
                 "program": Out(stream.Signature(program_write_layout(config))),
                 "basis": Out(stream.Signature(basis_store_layout(config))),
                 "scale": Out(stream.Signature(scale_write_layout(config))),
+                "table": Out(stream.Signature(table_write_layout(config))),
                 "coefficients": Out(stream.Signature(coefficient_write_layout(config))).array(
                     config.pes * config.rows
                 ),
@@ -59,6 +62,7 @@ class Store(wiring.Component):
             (Target.PROGRAM, self.program),
             (Target.BASIS, self.basis),
             (Target.SCALE, self.scale),
+            (Target.TABLE, self.table),
         ]
         for target, destination in destinations:
             m.d.comb += [

@@ -25,9 +25,7 @@ _FIRST_CHUNK = 6
 #: Cycles from the start until a row has its first coefficient word: header (3), word (3), skid buffer.
 _FIRST_WORD = 7
 #: Cycles from the start until the requantiser has its first entry.
-_FIRST_ENTRY = 3
-#: Cycles from the last result that enters the scale units to the end of the requantiser.
-_REQUANTISER_LATENCY = 9
+_FIRST_ENTRY = 4
 
 
 @njit(cache=True)
@@ -65,12 +63,12 @@ def convolution_cycles(
         Chunks of a pixel, height, width, line, drain, stride, output height, output width.
     shape : int array
         PEs, rows of one, ring entries, depth of the FIFO of ``z`` and of that of results, whether rows
-        concentrate, whether the adder tree is cut.
+        concentrate, whether the adder tree is cut, latency of the requantiser.
     limit : int
     """
     passes, readers = counts.shape
     pixel_chunks, height, width, line, drain, stride, output_height, output_width = geometry
-    pes, rows, ring, z_depth, output_depth, concentrates, halfway = shape
+    pes, rows, ring, z_depth, output_depth, concentrates, halfway, requantiser_latency = shape
     pixels = height * width
     chunks_left = passes * pixels * pixel_chunks
     groups_left = passes * output_height * output_width * groups
@@ -152,7 +150,7 @@ def convolution_cycles(
                 group = 0 if group == groups - 1 else group + 1
                 groups_left -= 1
                 if not groups_left:
-                    idle = max(idle, cycle + _REQUANTISER_LATENCY)
+                    idle = max(idle, cycle + requantiser_latency + 1)
 
         write = chunks_left > 0 and cycle >= _FIRST_CHUNK
         if write:

@@ -12,6 +12,9 @@ import numpy as np
 from hw.concentration import Concentration
 from hw.formats import LAYER_FIELDS, Operation
 from hw.protocol import Target
+from hw.requantiser import Requantiser
+from hw.window_axis import WindowAxis
+from hw.window_reader import axes
 from sw.network import INPUT
 from sw.records import decode_lists
 
@@ -25,6 +28,8 @@ _DESCRIBE = len(LAYER_FIELDS) + 3
 #: From the copy of a description to the note, besides the work of the units: a cycle before their start, one in which
 #: no unit is busy, the note.
 _TURN = 3
+#: From the start of a pooling to the chunk before the first one: a state, request, memory (2).
+_FIRST_WINDOW = 3
 #: Widest chunk for which the steps of every pattern of matches are kept.
 _TABLE_WIDTH = 16
 
@@ -50,7 +55,7 @@ def layer_cycles(program, tensors):
         if operation is Operation.MAX_POOL:
             units[:, number] = _max_pool(layer)
         elif operation is Operation.AVERAGE_POOL:
-            units[:, number] = _global_average(layer, program.config)
+            units[:, number] = _average_pool(layer, program.config)
         else:
             convolution = _Convolution(program, layer)
             order = list(program.tensors[source].order)
@@ -61,16 +66,28 @@ def layer_cycles(program, tensors):
     return program.layer_sums(cycles + np.maximum(_DESCRIBE - covered, 0))
 
 
+def _window_sizes(layer):
+    """Places of each window that lie in the map, int64 [output_height, output_width]."""
+    rows, columns = (
+        [len(places) for places in WindowAxis.model(geometry, layer[f"output_{side}"])]
+        for side, geometry in axes(layer).items()
+    )
+    return np.outer(rows, columns)
+
+
 def _max_pool(layer):
-    """One chunk of a window a cycle from the cycle after the start; memory, maximum, write and two states follow."""
-    chunks = layer["output_height"] * layer["output_width"] * layer["input_chunks"]
-    return chunks * layer["window_height"] * layer["window_width"] + 5
+    """One chunk of a window a cycle from the cycle after the start; request, memory (2), maximum and write follow."""
+    return int(_window_sizes(layer).sum()) * layer["input_chunks"] + 5
 
 
-def _global_average(layer, config):
-    """Adding a chunk and giving its sums take turns, from the third cycle on; the last sum has its way to go."""
-    turn = layer["height"] * layer["width"] + config.chunk // config.requantisers
-    return 2 + layer["input_chunks"] * turn + 9
+def _average_pool(layer, config):
+    """Windows follow one another as fast as they are read, or as the sums of the one before leave; they come as in a maximum."""
+    groups = config.chunk // config.requantisers
+    end, left = _FIRST_WINDOW, 0
+    for size in np.tile(_window_sizes(layer).reshape(-1), layer["input_chunks"]):
+        end = max(end + size, left)
+        left = end + groups
+    return left + Requantiser.latency(config) + 1
 
 
 class _Convolution:
@@ -126,6 +143,7 @@ class _Convolution:
             config.output_fifo,
             int(concentrates),
             int(not concentrates and config.chunk > 8),
+            Requantiser.latency(config),
         )
         geometry = [
             layer[name]

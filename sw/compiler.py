@@ -201,6 +201,8 @@ class _Compiler:
             "operation": Operation.AVERAGE_POOL.value,
             "passes": source.chunks,
             "groups": config.chunk // config.requantisers,
+            "window_height": source.height,
+            "window_width": source.width,
             "shift": layer.shift,
         }
         return fields, ()

@@ -32,6 +32,7 @@ CONFIGS = {
         multiplier_bits=3,
         bias_bits=2,
     ),
+    "tables": Config.preset("tiny").replace(tables=2),
     # A chunk wider than every other word.
     "wide": Config(chunk=64, lanes=8, channels=64, activation_words=32, coefficient_words=16),
 }
@@ -119,6 +120,10 @@ class Writer:
         content = self.rubbish(sum(one << lane for lane, one in enumerate(mask)), self.config.chunk)
         return [const(dense_layout(self.config), dense)[0]], content + bytes(filter(None, dense))
 
+    def table(self):
+        entry = self.rng.getrandbits(8)
+        return [entry], bytes([entry])
+
     def words(self, target, count):
         """At least ``count`` words and their bytes."""
         words, content = [], b""
@@ -135,6 +140,7 @@ def depths(config):
         Target.SCALE: config.scale_words,
         Target.COEFFICIENT: config.coefficient_words,
         Target.ACTIVATION: config.activation_words,
+        **({Target.TABLE: 256 * config.tables} if config.tables else {}),
     }
 
 
@@ -234,8 +240,10 @@ def check(config, payloads, **traffic):
     return [status for _, status, _ in results]
 
 
-@pytest.mark.parametrize("name", CONFIGS)
-@pytest.mark.parametrize("target", Target)
+CASES = [(name, target) for name in CONFIGS for target in depths(CONFIGS[name])]
+
+
+@pytest.mark.parametrize(("name", "target"), CASES)
 def test_model(name, target):
     config, seed = CONFIGS[name], 1
     print(f"seed {seed}")
@@ -255,14 +263,15 @@ def test_every_target(name, traffic):
     rng = random.Random(seed)
     writer = Writer(config, rng)
     payloads = []
-    for target in [*Target, *rng.sample(list(Target), 3)]:
+    targets = list(depths(config))
+    for target in [*targets, *rng.sample(targets, 3)]:
         index = {Target.COEFFICIENT: config.pes * config.rows - 1, Target.ACTIVATION: 2}.get(target, 0)
         payloads.append(head(target, index, rng.randrange(3)) + writer.words(target, 6)[1])
     statuses = check(config, payloads, **TRAFFIC[traffic], seed=seed)
     assert set(statuses) == {Status.OK}
 
 
-@pytest.mark.parametrize("name", ["tiny", "odd"])
+@pytest.mark.parametrize("name", ["tiny", "odd", "tables"])
 def test_end_of_memory(name):
     config, seed = CONFIGS[name], 3
     print(f"seed {seed}")
@@ -292,23 +301,35 @@ def test_address_space_is_not_wrapped():
     assert [write[2] for write in Loader.model(config, payload)[0]] == [0xFFFE, 0xFFFF]
 
 
-def test_target_and_index():
-    config = CONFIGS["tiny"]
+@pytest.mark.parametrize("tables", [0, 2])
+def test_target_and_index(tables):
+    config = CONFIGS["tiny"].replace(tables=tables)
     good = [(0, 0), (1, 0), (2, 0), (3, 0), (3, config.pes * config.rows - 1), (4, 0), (4, 2)]
-    bad = [(0, 1), (1, 1), (2, 255), (3, config.pes * config.rows), (3, 255), (4, 3), (5, 0), (255, 0)]
+    bad = [
+        (0, 1),
+        (1, 1),
+        (2, 255),
+        (3, config.pes * config.rows),
+        (3, 255),
+        (4, 3),
+        (5, 1),
+        (6, 0),
+        (255, 0),
+    ]
+    (good if tables else bad).append((5, 0))
     # Whole words of every target.
     content = bytes(90)
     statuses = check(config, [head(*where) + content for where in good + bad])
     assert statuses == [Status.OK] * len(good) + [Status.BAD_TARGET] * len(bad)
 
 
-@pytest.mark.parametrize("name", ["tiny", "odd"])
+@pytest.mark.parametrize("name", ["tiny", "odd", "tables"])
 def test_cut_anywhere(name):
     config, seed = CONFIGS[name], 4
     print(f"seed {seed}")
     writer = Writer(config, random.Random(seed))
     payloads = []
-    for target in Target:
+    for target in depths(config):
         content = writer.words(target, 4)[1]
         payloads += [head(target) + content[:length] for length in range(min(len(content), 24))]
     statuses = check(config, payloads)

@@ -1,4 +1,4 @@
-"""Maximum pooling against a plain walk over windows, and the cycles that a window takes."""
+"""Maximum pooling against plain maxima of windows."""
 
 import numpy as np
 import pytest
@@ -6,118 +6,89 @@ import pytest
 from hw.max_pool import MaxPool
 
 from .bench import Bench
-from .layers import CONFIGURATIONS, layer_fields
+from .layers import CONFIGURATIONS
 from .streams import TRAFFIC
+from .windows import PAST_THE_MAP, pool_layer, read_windows, window_payloads
 
 CONFIG = CONFIGURATIONS["tiny"]
 
 
-def random_layer(rng, *, window, stride, signed):
-    """A layer on a map with as many rows and columns as its windows reach, and sometimes one more."""
-    output_height, output_width = (int(size) for size in rng.integers(1, 4, 2))
-    chunks = int(rng.integers(1, 3))
-    width = (output_width - 1) * stride + window + int(rng.integers(2))
-    return layer_fields(
-        operation=1,
-        input_bank=int(rng.integers(3)),
-        input_base=int(rng.integers(40)),
-        input_row=width * chunks,
-        input_pixel=chunks,
-        input_chunks=chunks,
-        input_signed=signed,
-        stride=stride,
-        window_height=window,
-        window_width=window,
-        output_height=output_height,
-        output_width=output_width,
-        output_bank=int(rng.integers(3)),
-        output_base=int(rng.integers(100)),
-        output_chunks=chunks,
-    )
-
-
 def plain_writes(memory, layer):
     """Writes of a layer, one after the other."""
-    writes = []
-    values = memory[layer["input_bank"]]
-    if layer["input_signed"]:
-        values = values.astype(np.int8).astype(np.int64)
-    for row in range(layer["output_height"]):
-        for column in range(layer["output_width"]):
-            for chunk in range(layer["input_chunks"]):
-                best = [-999] * CONFIG.chunk
-                for down in range(layer["window_height"]):
-                    for right in range(layer["window_width"]):
-                        address = layer["input_base"] + chunk
-                        address += (row * layer["stride"] + down) * layer["input_row"]
-                        address += (column * layer["stride"] + right) * layer["input_pixel"]
-                        best = [max(pair) for pair in zip(best, values[address].tolist(), strict=True)]
-                writes.append(
-                    {
-                        "bank": layer["output_bank"],
-                        "address": layer["output_base"] + len(writes),
-                        "lanes": (1 << CONFIG.chunk) - 1,
-                        "values": [value % 256 for value in best],
-                    }
-                )
-    return writes
-
-
-def pool(memory, layers, seed, **traffic):
-    """The sink of writes of all layers, the memory port, and the cycles for which each layer kept the unit busy."""
-    dut = MaxPool(CONFIG)
-    bench = Bench(dut, seed=seed, **traffic)
-    port = bench.memory(
-        dut.request, dut.response, lambda request: memory[request["bank"], request["address"]].tolist()
-    )
-    sink = bench.sink(dut.write, always_ready=True)
-    busy, done = [], 0
-
-    async def script():
-        nonlocal done
-        for layer in layers:
-            bench.set(dut.layer, layer)
-            await bench.pulse(dut.start)
-            busy.append(await bench.while_high(dut.busy))
-            done += layer["output_height"] * layer["output_width"] * layer["input_chunks"]
-            assert len(sink.payloads) == done, "still writing when no longer busy"
-        await bench.repeat(20)
-
-    bench.run(script)
-    return sink, port, busy
+    return [
+        {
+            "bank": layer["output_bank"],
+            "address": address,
+            "lanes": (1 << CONFIG.chunk) - 1,
+            "values": [max(lane) % 256 for lane in values.T.tolist()],
+        }
+        for address, values in read_windows(memory, layer)
+    ]
 
 
 @pytest.mark.parametrize("traffic", TRAFFIC)
-@pytest.mark.parametrize(("window", "stride"), [(1, 1), (1, 2), (2, 2), (2, 1), (3, 2), (3, 3), (4, 3)])
-def test_layers_one_after_the_other(window, stride, traffic):
+def test_layers_one_after_the_other(traffic):
     seed = 190
     print(f"seed {seed}")
     rng = np.random.default_rng(seed)
     memory = rng.integers(0, 256, (3, CONFIG.activation_words, CONFIG.chunk))
-    layers = [random_layer(rng, window=window, stride=stride, signed=signed) for signed in (0, 1, 1)]
-    sink, _, _ = pool(memory, layers, seed, **TRAFFIC[traffic])
+    memory[:, ::5] = 0x80
+    layers = [
+        pool_layer(rng, window=(1, 1), stride=1, input_signed=1),
+        pool_layer(rng, window=(2, 2), stride=2, input_signed=0),
+        pool_layer(rng, window=(3, 2), stride=1, pad=(1, 1), input_signed=1, tile=True),
+        pool_layer(rng, input_signed=1, **PAST_THE_MAP),
+        pool_layer(rng, input_signed=0, tile=True, **PAST_THE_MAP),
+    ]
+    dut = MaxPool(CONFIG)
+    bench = Bench(dut, seed=seed, **TRAFFIC[traffic])
+    source, sink = bench.source(dut.i), bench.sink(dut.write, always_ready=True)
+    latest = []
+
+    async def script():
+        for layer in layers:
+            bench.set(dut.layer, layer)
+            source.extend(window_payloads(memory, layer))
+            await bench.until(lambda: source.empty)
+            await bench.cycle()
+            latest.append((source.accepted[-1], sink.emitted[-1]))
+        await bench.repeat(20)
+
+    bench.run(script)
     assert sink.payloads == [write for layer in layers for write in plain_writes(memory, layer)]
+    assert all(written == taken + 1 for taken, written in latest)
 
 
-@pytest.mark.parametrize(("window", "stride"), [(2, 2), (3, 2)])
-def test_window_squared_cycles_an_output_chunk(window, stride):
+def test_a_chunk_a_cycle():
+    rng = np.random.default_rng(191)
     memory = np.zeros((3, CONFIG.activation_words, CONFIG.chunk), np.int64)
-    layer = random_layer(np.random.default_rng(191), window=window, stride=stride, signed=0)
-    sink, port, (busy,) = pool(memory, [layer], 191)
-    outputs = len(sink.payloads)
-    assert np.diff(sink.emitted).tolist() == [window**2] * (outputs - 1)
-    assert np.diff(port.accepted).tolist() == [1] * (outputs * window**2 - 1)
-    assert busy <= outputs * window**2 + 6
+    dut = MaxPool(CONFIG)
+    bench = Bench(dut)
+    source = bench.source(dut.i, window_payloads(memory, pool_layer(rng, window=(2, 3), stride=2)))
+
+    async def script():
+        await bench.until(lambda: source.empty)
+
+    bench.run(script)
+    assert source.accepted == list(range(len(source.accepted)))
 
 
-@pytest.mark.parametrize(("window", "stride"), [(2, 2), (3, 2), (2, 3)])
-def test_model(window, stride):
+@pytest.mark.parametrize("padding", [(0, 0, 0, 0), (1, 0, 1, 1)])
+@pytest.mark.parametrize(("window", "stride"), [((2, 2), 2), ((3, 2), 2), ((3, 3), 3)])
+def test_model(window, stride, padding):
     rng = np.random.default_rng(192)
     tensor = rng.integers(-128, 128, (3, 7, 8))
-    pooled = MaxPool.model(tensor, window, stride)
+    top, left, bottom, right = padding
+    pooled = MaxPool.model(tensor, window, stride, padding)
     for channel, row, column in np.ndindex(pooled.shape):
-        top, left = row * stride, column * stride
         assert pooled[channel, row, column] == max(
-            tensor[channel, y, x] for y in range(top, top + window) for x in range(left, left + window)
+            tensor[channel, y, x]
+            for y in range(row * stride - top, row * stride - top + window[0])
+            for x in range(column * stride - left, column * stride - left + window[1])
+            if 0 <= y < 7 and 0 <= x < 8
         )
-    assert pooled.shape == (3, (7 - window) // stride + 1, (8 - window) // stride + 1)
+    assert pooled.shape == (
+        3,
+        (7 + top + bottom - window[0]) // stride + 1,
+        (8 + left + right - window[1]) // stride + 1,
+    )

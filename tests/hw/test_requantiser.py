@@ -20,6 +20,8 @@ CONFIGURATIONS = {
     "more PEs than lanes": TINY.replace(pes=8),
     "four units": TINY.replace(pes=4, requantisers=4, chunk=8),
     "all lanes": TINY.replace(pes=8, requantisers=4),
+    "tables": TINY.replace(tables=3),
+    "one table": TINY.replace(pes=8, requantisers=4, tables=1),
 }
 #: Activations outside of a layer's output keep this value, which no layer writes by chance everywhere.
 GUARD = 0x5A
@@ -55,14 +57,21 @@ class _Layer:
         disabled=0.3,
         passes=None,
         exact=False,
+        part=False,
+        table=0,
     ):
         slots = config.chunk if averaging else config.pes
         groups = slots // config.requantisers
         passes = passes or int(rng.integers(1, 4))
-        height, width = (1, 1) if averaging else (int(size) for size in rng.integers(1, 4, 2))
+        height, width = (int(size) for size in rng.integers(1, 4, 2))
         # The last pass may have slots without a channel; their chunk may lie behind the pixel.
         channels = passes * slots - (int(rng.integers(slots)) if disabled else 0)
-        chunks = -(-channels // config.chunk)
+        first, between, beside = 0, 0, 0
+        if part:
+            # Lanes of a larger tensor, of which this is a tile.
+            first = int(rng.integers(2 * config.chunk // config.requantisers)) * config.requantisers
+            between, beside = (int(words) for words in rng.integers(3, size=2))
+        chunks = -(-(first + channels) // config.chunk) + between
         low, high = [(-128, 127), (0, 255), (-7, 40), (3, 3)][rng.integers(3 if exact else 4)]
         banks = rng.permutation(3).tolist()
         self.fields = layer_fields(
@@ -72,9 +81,13 @@ class _Layer:
             output_height=height,
             output_width=width,
             output_chunks=chunks,
+            output_row=(width + beside) * chunks,
+            output_slot=first,
+            table=table,
             output_bank=banks[0],
             output_base=int(rng.integers(100)),
-            scale_base=int(rng.integers(config.scale_words - passes * groups + 1)),
+            # An entry may lie before the slot of its group.
+            scale_base=int(rng.choice([0, rng.integers(config.scale_words - passes * groups + 1)])),
             shift=shift or int(rng.integers(1, 32)),
             low=low,
             high=high,
@@ -93,6 +106,7 @@ class _Layer:
             self.results = rng.integers(-600, 600, shape) << (self.fields["shift"] - 1) % 14
             multipliers = rng.choice([-1, 1], (passes, slots))
             biases = rng.integers(-2, 3, (passes, slots))
+        self.tables = rng.integers(0, 256, (config.tables, 256))
         enabled = rng.random((passes, slots)) >= disabled
         enabled.ravel()[channels:] = False
         self.scales = [
@@ -121,8 +135,8 @@ class _Layer:
             scale = self.scales[slot]
             if not scale["enable"]:
                 continue
-            chunk, lane = divmod(slot, config.chunk)
-            offset = (row * fields["output_width"] + column) * fields["output_chunks"] + chunk
+            chunk, lane = divmod(fields["output_slot"] + slot, config.chunk)
+            offset = row * fields["output_row"] + column * fields["output_chunks"] + chunk
             residual = 0
             if fields["residual"]:
                 byte = int(memory[fields["residual_bank"], fields["residual_base"] + offset, lane])
@@ -134,6 +148,8 @@ class _Layer:
                 int(self.results[place]), scale, fields["shift"], fields["low"], fields["high"], residual
             )
             values[place] = value
+            if fields["table"]:
+                value = int(self.tables[fields["table"] - 1, value % 256])
             memory[fields["output_bank"], fields["output_base"] + offset, lane] = value % 256
         made = Requantiser.model(self.results, *scales, fields, residuals)
         where = np.broadcast_to(enabled.reshape(passes, 1, 1, slots), values.shape)
@@ -151,7 +167,7 @@ def run_layers(config, make_layers, seed, **traffic):
 
     dut = Requantiser(config)
     bench = Bench(dut, seed=seed, **traffic)
-    writer = bench.source(dut.scale)
+    writer, table_writer = bench.source(dut.scale), bench.source(dut.table)
     sources, sums = [bench.source(port) for port in dut.results], bench.source(dut.sums)
     sink = bench.sink(dut.write, always_ready=True)
     bench.memory(
@@ -168,8 +184,15 @@ def run_layers(config, make_layers, seed, **traffic):
                 {"address": base + word, "data": layer.scales[word * units : (word + 1) * units]}
                 for word in range(len(layer.scales) // units)
             )
-            await bench.until(lambda: writer.empty)
+            used = layer.fields["table"] - 1
+            if used >= 0:
+                table_writer.extend(
+                    {"address": 256 * used + index, "data": entry}
+                    for index, entry in enumerate(layer.tables[used].tolist())
+                )
+            await bench.until(lambda: writer.empty and table_writer.empty)
             bench.set(dut.layer, layer.fields)
+            await bench.repeat(2)
             if layer.fields["operation"]:
                 sums.extend(layer.results.reshape(-1, units).tolist())
             else:
@@ -202,12 +225,20 @@ def test_layers_one_after_the_other(name, traffic):
         kinds = [
             {},
             {"residual": 1},
-            {"averaging": True},
-            {"residual": 1, "residual_signed": 1},
+            {"part": True, "averaging": True},
+            {"part": True, "residual": 1, "residual_signed": 1},
             {"residual": 1, "disabled": 1.0},
             {"averaging": True, "disabled": 0.0},
-            {"disabled": 0.0},
+            {"part": True, "disabled": 0.0},
         ]
+        if config.tables:
+            # The last table, then none, then the first.
+            kinds += [
+                {"table": config.tables},
+                {},
+                {"table": 1, "residual": 1},
+                {"table": 1, "averaging": True},
+            ]
         return [_Layer(rng, config, memory, **kind) for kind in kinds]
 
     run_layers(config, layers, 211, **TRAFFIC[traffic])

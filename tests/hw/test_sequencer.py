@@ -15,13 +15,13 @@ CONFIG = CONFIGURATIONS["tiny"]
 
 STARTS = {
     Operation.CONVOLUTION: {"convolution", "requantiser"},
-    Operation.MAX_POOL: {"max_pool"},
-    Operation.AVERAGE_POOL: {"global_sum", "requantiser"},
+    Operation.MAX_POOL: {"pool"},
+    Operation.AVERAGE_POOL: {"pool", "requantiser"},
 }
 OWNERS = {
     Operation.CONVOLUTION: Owner.FEEDER,
-    Operation.MAX_POOL: Owner.MAX_POOL,
-    Operation.AVERAGE_POOL: Owner.GLOBAL_SUM,
+    Operation.MAX_POOL: Owner.POOL,
+    Operation.AVERAGE_POOL: Owner.POOL,
 }
 
 
@@ -74,8 +74,7 @@ class _Units:
         self._bench.set(dut.busy, self._left > 0)
         *starts, owner, layer, running, free = await self._bench.cycle(
             dut.start_convolution,
-            dut.start_max_pool,
-            dut.start_global_sum,
+            dut.start_pool,
             dut.start_requantiser,
             Value.cast(dut.owner),
             Value.cast(dut.layer),
@@ -94,7 +93,7 @@ class _Units:
             # Between the end of the units and the note of their cycles the owner may still stand.
             assert owner == Owner.HOST.value or (self.owners and {Owner(owner)} == self.owners[-1])
         if any(starts):
-            names = ("convolution", "max_pool", "global_sum", "requantiser")
+            names = ("convolution", "pool", "requantiser")
             self.starts.append({name for name, start in zip(names, starts, strict=True) if start})
             assert layer == self._before, "the description was not there a cycle before the start"
             self.layers.append(decode(Layer, layer))

@@ -17,7 +17,9 @@ WORDS = 200
 
 @pytest.mark.parametrize("traffic", TRAFFIC)
 @pytest.mark.parametrize(
-    "config", [CONFIGURATIONS["three rows"], Config.preset("small")], ids=["tiny", "small"]
+    "config",
+    [CONFIGURATIONS["three rows"], Config.preset("small"), Config.preset("small").replace(tables=2)],
+    ids=["tiny", "small", "tables"],
 )
 def test_words_by_target(config, traffic):
     seed = 231
@@ -30,6 +32,7 @@ def test_words_by_target(config, traffic):
         (Target.PROGRAM, 0): dut.program,
         (Target.BASIS, 0): dut.basis,
         (Target.SCALE, 0): dut.scale,
+        **({(Target.TABLE, 0): dut.table} if config.tables else {}),
         **{(Target.COEFFICIENT, row): dut.coefficients[row] for row in range(rows)},
         **{(Target.ACTIVATION, bank): dut.activations for bank in range(3)},
     }

@@ -1,0 +1,71 @@
+"""Walk over the pixels of an output map, for those who write it."""
+
+from amaranth import *
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from .formats import Layer
+from .settled import settled
+
+__all__ = ["OutputWalk"]
+
+
+class OutputWalk(wiring.Component):
+    """Pixel after pixel of the output, row after row, and from the last one back to the first.
+
+    What it gives is that of the pixel it stands on; ``advance`` moves it at the end of the cycle.
+
+    Members
+    -------
+    layer : in
+        Stable from two cycles before the first ``advance``.
+    restart : in
+        Goes to the first pixel.
+    advance : in
+        Goes to the next pixel.
+    offset : out
+        Words between the first pixel of the map and this one.
+    last_column, last_row : out
+    """
+
+    def __init__(self):
+        super().__init__(
+            {
+                "layer": In(Layer),
+                "restart": In(1),
+                "advance": In(1),
+                "offset": Out(16),
+                "last_column": Out(1),
+                "last_row": Out(1),
+            }
+        )
+
+    @staticmethod
+    def model(layer):
+        """Offsets of all pixels, in order, of a layer given as a mapping of ``LAYER_FIELDS``."""
+        return [
+            row * layer["output_row"] + column * layer["output_chunks"]
+            for row in range(layer["output_height"])
+            for column in range(layer["output_width"])
+        ]
+
+    def elaborate(self, platform):
+        m = Module()
+        layer = self.layer
+        row, column, row_offset = Signal(16), Signal(16), Signal(16)
+        m.d.comb += [
+            self.last_column.eq(column == settled(m, layer.output_width - 1, width=16)),
+            self.last_row.eq(row == settled(m, layer.output_height - 1, width=16)),
+        ]
+        with m.If(self.advance):
+            m.d.sync += [column.eq(column + 1), self.offset.eq(self.offset + layer.output_chunks)]
+            with m.If(self.last_column):
+                m.d.sync += [
+                    column.eq(0),
+                    row.eq(row + 1),
+                    row_offset.eq(row_offset + layer.output_row),
+                    self.offset.eq(row_offset + layer.output_row),
+                ]
+        with m.If(self.restart | (self.advance & self.last_column & self.last_row)):
+            m.d.sync += [row.eq(0), column.eq(0), row_offset.eq(0), self.offset.eq(0)]
+        return m
