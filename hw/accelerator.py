@@ -123,6 +123,7 @@ class Accelerator(wiring.Component):
 
         # Control.
         m.d.comb += [
+            feeder.arrived.eq(block.i.valid & block.i.ready),
             link.running.eq(sequencer.running),
             link.input_free.eq(sequencer.input_free),
             link.cycles.eq(sequencer.cycles),
@@ -134,7 +135,9 @@ class Accelerator(wiring.Component):
             basis_loader.needed.eq(block.needed),
             windows.start.eq(sequencer.start_pool),
             requantiser.start.eq(sequencer.start_requantiser),
-            sequencer.busy.eq(block.busy | requantiser.busy | windows.busy | max_pool.write.valid),
+            sequencer.busy.eq(
+                feeder.busy | block.busy | requantiser.busy | windows.busy | max_pool.write.valid
+            ),
         ]
         for unit in (feeder, basis_loader, block, requantiser, windows, max_pool, average_pool):
             m.d.comb += unit.layer.eq(sequencer.layer)

@@ -71,7 +71,11 @@ class Block(wiring.Component):
         m = Module()
         config = self._config
         m.submodules.ring = ring = InputRing(config, readers=config.pes * config.rows)
-        m.d.comb += ring.pixel_chunks.eq(self.layer.input_chunks)
+        m.d.comb += [
+            ring.start.eq(self.start),
+            ring.pixel_chunks.eq(self.layer.input_chunks),
+            ring.blocks.eq(self.layer.blocks),
+        ]
         connect(m, chunks=flipped(self.i), ring=ring.i)
 
         busy = Signal(config.pes)

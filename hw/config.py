@@ -202,6 +202,16 @@ class Config:
         return max(1, (self.bases - 1).bit_length())
 
     @property
+    def classes(self):
+        """Operands that a MAC can multiply in a cycle, if they are for different taps: one from every class of rows.
+
+        Taps work for the four pixels of a block of 2 x 2. Row ``g`` of a PE is of class ``g % classes``.
+        """
+        if min(self.kernel_height, self.kernel_width, self.rows) == 1:
+            return 1
+        return 4 if self.rows >= 4 else 2
+
+    @property
     def adders(self):
         """Activations that all rows together can add in one cycle."""
         width = self.chunk if self.accumulation == "tree" else self.lanes

@@ -2,7 +2,8 @@
 
 import numpy as np
 from amaranth import *
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 
 from .formats import Layer, dense_layout, read_layout
@@ -10,18 +11,28 @@ from .settled import settled
 
 __all__ = ["Feeder"]
 
+#: Chunks that memory can have under way, and one more; those between request and ring.
+_UNDER_WAY, _TO_RING = 4, 15
+
 
 class Feeder(wiring.Component):
-    """Reads the chunks of a map in raster order, ``passes`` times, one chunk a cycle, one cycle after memory gives it.
+    """Reads the chunks of a map, ``passes`` times, one chunk a cycle, one cycle after memory gives it.
 
+    Pixels come in raster order, or, ``blocks``, in blocks of 2 x 2, themselves in raster order and each pixel after
+    pixel; ``lead_top`` and ``lead_left`` shift the blocks against the map, and what they hold beyond the map leaves as zero.
     ``input_row`` and ``input_pixel`` are the steps between what is fed, so a strided 1x1 convolution feeds
-    only the pixels that it uses. Lanes of a pixel's last chunk beyond its channels leave as zero.
+    only the pixels that it uses. ``input_repeat`` passes see the same chunks; the next ones those ``input_pass`` words further.
+    Lanes of a pixel's last chunk beyond its channels leave as zero.
 
     Members
     -------
     layer : in
-        Stable from ``start`` until the last chunk has left.
+        Stable while ``busy``.
     start : in
+    busy : out
+        Until the last chunk has arrived.
+    arrived : in
+        A chunk has come where it is used, the input ring.
     request : stream of ``read_layout``, out
     response : stream of ``dense_layout``, in
     o : stream of ``dense_layout``, out
@@ -33,6 +44,8 @@ class Feeder(wiring.Component):
             {
                 "layer": In(Layer),
                 "start": In(1),
+                "busy": Out(1),
+                "arrived": In(1),
                 "request": Out(stream.Signature(read_layout)),
                 "response": In(stream.Signature(dense_layout(config))),
                 "o": Out(stream.Signature(dense_layout(config))),
@@ -52,79 +65,129 @@ class Feeder(wiring.Component):
 
         Returns
         -------
-        array [passes * height * width * input_chunks, N]
+        array [passes * pixels * input_chunks, N]
         """
-        rows = np.arange(layer["height"]) * layer["input_row"]
-        columns = np.arange(layer["width"]) * layer["input_pixel"]
-        chunks = np.arange(layer["input_chunks"])
-        address = layer["input_base"] + rows[:, None, None] + columns[:, None] + chunks
-        fed = np.asarray(memory)[address]
-        fed[:, :, -1, layer["input_lanes"] :] = 0
-        return np.tile(fed.reshape(-1, fed.shape[-1]), (layer["passes"], 1))
+        memory, size = np.asarray(memory), 2 if layer["blocks"] else 1
+        rows = np.arange(layer["height"] * size) - layer["lead_top"]
+        columns = np.arange(layer["width"] * size) - layer["lead_left"]
+        fed = []
+        for number in range(layer["passes"]):
+            base = layer["input_base"] + number // layer["input_repeat"] * layer["input_pass"]
+            pixels = base + rows[:, None] * layer["input_row"] + columns * layer["input_pixel"]
+            chunks = memory[(pixels[:, :, None] + np.arange(layer["input_chunks"])) % len(memory)]
+            chunks[:, :, -1, layer["input_lanes"] :] = 0
+            if layer["blocks"]:
+                chunks[(rows < 0) | (rows >= layer["map_height"])] = 0
+                chunks[:, (columns < 0) | (columns >= layer["map_width"])] = 0
+            blocks = chunks.reshape(layer["height"], size, layer["width"], size, *chunks.shape[2:])
+            fed.append(blocks.swapaxes(1, 2).reshape(-1, memory.shape[1]))
+        return np.concatenate(fed)
 
     def elaborate(self, platform):
         m = Module()
-        layer = self.layer
-        row_address, pixel_address = Signal(16), Signal(16)
-        place_bits = self._config.line.bit_length()
-        chunk, column, row = Signal(self._config.chunk_bits), Signal(place_bits), Signal(place_bits)
-        passes_left = Signal(range(self._config.channels + 1))
-        chunks = settled(m, layer.input_chunks - 1, width=self._config.chunk_bits)
+        layer, config = self.layer, self._config
+        place_bits = config.line.bit_length()
+        chunk = Signal(config.chunk_bits)
+        column, row = Signal(place_bits), Signal(place_bits)
+        # Pixel of a block: its column, its row.
+        right, down = Signal(), Signal()
+        passes_left, repeats_left = Signal(range(config.channels + 1)), Signal(range(config.channels + 1))
+        row_address, pixel_address, pass_address = Signal(16), Signal(16), Signal(16)
+
+        blocks = settled(m, layer.blocks[0])
+        chunks = settled(m, layer.input_chunks - 1, width=config.chunk_bits)
+        first_address = settled(
+            m,
+            layer.input_base
+            - Mux(layer.lead_top[0], layer.input_row, 0)
+            - Mux(layer.lead_left[0], layer.input_pixel, 0),
+            width=16,
+        )
+        down_step = settled(m, layer.input_row - layer.input_pixel, width=16)
+        up_step = settled(m, layer.input_pixel - layer.input_row, width=16)
+        row_step = settled(m, Mux(layer.blocks[0], layer.input_row << 1, layer.input_row), width=16)
         last_chunk = chunk == chunks
+        last_pixel = ~blocks | (right & down)
         last_column = column == settled(m, layer.width - 1, width=place_bits)
         last_row = row == settled(m, layer.height - 1, width=place_bits)
 
-        def rewind():
+        next_pass = Signal(16)
+        m.d.comb += next_pass.eq(pass_address + Mux(repeats_left == 1, layer.input_pass, 0))
+
+        def begin_pass(address):
+            m.d.sync += [pass_address.eq(address), row_address.eq(address), pixel_address.eq(address)]
+
+        def next_pixel():
+            m.d.sync += [chunk.eq(0), right.eq(blocks & ~right), down.eq(blocks & (down ^ right))]
+            step = Mux(blocks & right, Mux(down, up_step, down_step), layer.input_pixel)
+            m.d.sync += pixel_address.eq(pixel_address + step)
+
+        def next_row():
             m.d.sync += [
-                row_address.eq(layer.input_base),
-                pixel_address.eq(layer.input_base),
-                chunk.eq(0),
                 column.eq(0),
-                row.eq(0),
+                row.eq(row + 1),
+                row_address.eq(row_address + row_step),
+                pixel_address.eq(row_address + row_step),
             ]
 
+        fed_row, fed_column = Mux(blocks, Cat(down, row), row), Mux(blocks, Cat(right, column), column)
+        beyond = blocks & (
+            (layer.lead_top[0] & (fed_row == 0))
+            | (layer.lead_left[0] & (fed_column == 0))
+            | (fed_row >= settled(m, layer.map_height + layer.lead_top[0], width=place_bits + 1))
+            | (fed_column >= settled(m, layer.map_width + layer.lead_left[0], width=place_bits + 1))
+        )
+
+        # What is asked for, beside it whether it ends its pixel and whether it lies beyond the map.
+        place_layout = data.StructLayout({"last": 1, "beyond": 1})
+        m.submodules.places = places = SyncFIFO(width=place_layout.size, depth=_UNDER_WAY)
+        place, coming = Signal(place_layout), data.View(place_layout, places.r_data)
+        asked = Signal()
         m.d.comb += [
             self.request.p.bank.eq(layer.input_bank),
             self.request.p.address.eq(pixel_address + chunk),
+            place.last.eq(last_chunk),
+            place.beyond.eq(beyond),
+            places.w_data.eq(place),
+            places.w_en.eq(asked),
+            asked.eq(self.request.valid & self.request.ready),
         ]
-        with m.FSM():
+        with m.FSM() as fsm:
             with m.State("Idle"):
-                rewind()
-                m.d.sync += passes_left.eq(layer.passes)
+                begin_pass(first_address)
+                m.d.sync += [passes_left.eq(layer.passes), repeats_left.eq(layer.input_repeat)]
                 with m.If(self.start):
                     m.next = "Feed"
             with m.State("Feed"):
-                m.d.comb += self.request.valid.eq(1)
-                with m.If(self.request.ready):
+                m.d.comb += self.request.valid.eq(places.w_rdy)
+                with m.If(asked):
                     m.d.sync += chunk.eq(chunk + 1)
                     with m.If(last_chunk):
-                        m.d.sync += [
-                            chunk.eq(0),
-                            column.eq(column + 1),
-                            pixel_address.eq(pixel_address + layer.input_pixel),
-                        ]
-                        with m.If(last_column):
-                            m.d.sync += [
-                                column.eq(0),
-                                row.eq(row + 1),
-                                row_address.eq(row_address + layer.input_row),
-                                pixel_address.eq(row_address + layer.input_row),
-                            ]
-                            with m.If(last_row):
-                                rewind()
-                                m.d.sync += passes_left.eq(passes_left - 1)
-                                with m.If(passes_left == 1):
-                                    m.next = "Idle"
+                        next_pixel()
+                        with m.If(last_pixel):
+                            m.d.sync += column.eq(column + 1)
+                            with m.If(last_column):
+                                next_row()
+                                with m.If(last_row):
+                                    m.d.sync += [
+                                        row.eq(0),
+                                        passes_left.eq(passes_left - 1),
+                                        repeats_left.eq(
+                                            Mux(repeats_left == 1, layer.input_repeat, repeats_left - 1)
+                                        ),
+                                    ]
+                                    begin_pass(next_pass)
+                                    with m.If(passes_left == 1):
+                                        m.next = "Idle"
 
-        # Which chunk of its pixel a response is: responses come in order.
-        arriving = Signal.like(chunk)
-        last_arriving = arriving == chunks
-        lanes = settled(m, Cat(layer.input_lanes > lane for lane in range(self._config.chunk)))
+        lanes = settled(m, Cat(layer.input_lanes > lane for lane in range(config.chunk)))
+        travelling = Signal(range(_TO_RING + 1))
+        m.d.sync += travelling.eq(travelling + asked - self.arrived)
+        m.d.comb += self.busy.eq(~fsm.ongoing("Idle") | (travelling != 0))
         with m.If(~self.o.valid | self.o.ready):
-            m.d.comb += self.response.ready.eq(1)
+            m.d.comb += [self.response.ready.eq(1), places.r_en.eq(self.response.valid)]
             m.d.sync += self.o.valid.eq(self.response.valid)
             for lane, value in enumerate(self.response.payload):
-                m.d.sync += self.o.payload[lane].eq(Mux(last_arriving & ~lanes[lane], 0, value))
-            with m.If(self.response.valid):
-                m.d.sync += arriving.eq(Mux(last_arriving, 0, arriving + 1))
+                zero = coming.beyond | (coming.last & ~lanes[lane])
+                m.d.sync += self.o.payload[lane].eq(Mux(zero, 0, value))
         return m

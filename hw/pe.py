@@ -56,19 +56,23 @@ class ProcessingElement(wiring.Component):
         Parameters
         ----------
         chunks : dict of arrays
-            The map, as ``Row.model`` takes it.
+            The map in the order in which it is fed, as ``Row.model`` takes it.
         lists : list, one for each row, of what ``Row.model`` takes
         bases : int array [M, R, S]
         layer : mapping
             ``LAYER_FIELDS``.
         """
-        shape = (len(lists[0]), layer["height"], layer["width"], len(bases))
-        z = np.zeros((shape[0] * shape[1] * shape[2], len(bases)), np.int64)
-        for row_lists in lists:
-            made = Row.model(config, chunks, row_lists, layer["input_signed"])
-            position = np.cumsum(made["end"]) - made["end"]
-            np.add.at(z, (position, made["basis"]), made["z"])
-        return BasisMac.model(z.reshape(shape), bases, layer)
+        classes, shares = config.classes, 4 // config.classes if layer["blocks"] else 1
+        positions = (len(lists[0]), layer["height"], layer["width"])
+        z = np.zeros((np.prod(positions), classes, shares, len(bases)), np.int64)
+        for row, row_lists in enumerate(lists):
+            number = row % classes
+            own = slice(number, None, classes) if layer["blocks"] else slice(None)
+            seen = {name: field[own] for name, field in chunks.items()}
+            made = Row.model(config, seen, row_lists, layer["input_signed"])
+            position, share = np.divmod(np.cumsum(made["end"]) - made["end"], shares)
+            np.add.at(z, (position, number, share, made["basis"]), made["z"])
+        return BasisMac.model(config, z.reshape(*positions, classes, shares, -1), bases, layer)
 
     def elaborate(self, platform):
         m = Module()

@@ -6,6 +6,7 @@ from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .formats import control_layout
+from .settled import settled
 
 __all__ = ["InputRing", "ReaderSignature"]
 
@@ -44,17 +45,23 @@ class InputRing(wiring.Component):
     before they are written: its counter is negative until they are. One chunk a cycle is written and every reader reads one a cycle, with
     no latency: reads are asynchronous, from distributed RAM.
 
+    Where pixels come in ``blocks`` of four, each class of rows reads its own ones: it begins at the first of them and passes the others by.
+
     Parameters
     ----------
     config : Config
         ``ring`` entries.
     readers : int
-        Rows that read.
+        Rows that read, ``rows`` of each PE.
 
     Members
     -------
+    start : in
+        Begins a layer; the ring must be empty.
     pixel_chunks : in
-        Entries of one pixel. May change only while the ring is empty.
+        Entries of one pixel. Stable from two cycles before ``start`` until the ring is empty.
+    blocks : in
+        Likewise.
     i : stream of ``control_layout``, in
     readers : array of ``ReaderSignature``, in
     """
@@ -64,7 +71,9 @@ class InputRing(wiring.Component):
         self._readers = readers
         super().__init__(
             {
+                "start": In(1),
                 "pixel_chunks": In(range(config.chunks + 1)),
+                "blocks": In(1),
                 "i": In(stream.Signature(control_layout(config))),
                 "readers": In(ReaderSignature(config)).array(readers),
             }
@@ -105,13 +114,17 @@ class InputRing(wiring.Component):
         ]
         m.d.sync += write_address.eq(write_address + write)
 
+        classes = self._config.classes
+        passed_by = [settled(m, Mux(self.blocks, self.pixel_chunks * number, 0)) for number in range(classes)]
+        step = settled(m, Mux(self.blocks, self.pixel_chunks * classes, self.pixel_chunks))
         full = Signal(self._readers)
         m.d.comb += self.i.ready.eq(~full.any())
         for index, reader in enumerate(self.readers):
             read_port = entries.read_port(domain="comb")
             base = Signal(range(depth), name=f"base_{index}")
-            level = Signal(range(-self._config.chunks, depth + 1), name=f"level_{index}")
-            released = Mux(reader.advance, self.pixel_chunks, 0)
+            level = Signal(range(-classes * self._config.chunks, depth + 1), name=f"level_{index}")
+            released = Mux(reader.advance, step, 0)
+            first = passed_by[index % self._config.rows % classes]
             m.d.comb += [
                 read_port.addr.eq(base + reader.offset),
                 reader.entry.eq(read_port.data),
@@ -119,4 +132,6 @@ class InputRing(wiring.Component):
                 full[index].eq(level == depth),
             ]
             m.d.sync += [base.eq(base + released), level.eq(level + write - released)]
+            with m.If(self.start):
+                m.d.sync += [base.eq(write_address + first), level.eq(-first)]
         return m

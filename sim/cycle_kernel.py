@@ -60,17 +60,21 @@ def convolution_cycles(
     groups : int
         Steps of requantisation at one position.
     geometry : int array
-        Chunks of a pixel, height, width, line, drain, stride, output height, output width.
+        Chunks of a pixel, pixels that a row walks, whether they come in blocks, whether the MAC takes a ``z`` of every class of
+        rows, height, width, line, drain, output height, output width.
     shape : int array
-        PEs, rows of one, ring entries, depth of the FIFO of ``z`` and of that of results, whether rows
-        concentrate, whether the adder tree is cut, latency of the requantiser.
+        PEs, rows of one, classes of rows, ring entries, depth of the FIFO of ``z`` and of that of results, whether
+        rows concentrate, whether the adder tree is cut, latency of the requantiser.
     limit : int
     """
     passes, readers = counts.shape
-    pixel_chunks, height, width, line, drain, stride, output_height, output_width = geometry
-    pes, rows, ring, z_depth, output_depth, concentrates, halfway, requantiser_latency = shape
-    pixels = height * width
-    chunks_left = passes * pixels * pixel_chunks
+    pixel_chunks, pixels, blocks, side_by_side, height, width, line, drain, output_height, output_width = (
+        geometry
+    )
+    pes, rows, classes, ring, z_depth, output_depth, concentrates, halfway, requantiser_latency = shape
+    shares = 4 // classes if blocks else 1
+    step = pixel_chunks * classes if blocks else pixel_chunks
+    chunks_left = passes * height * width * (4 if blocks else 1) * pixel_chunks
     groups_left = passes * output_height * output_width * groups
     units = pes // groups
     every_row = (1 << rows) - 1
@@ -83,6 +87,9 @@ def convolution_cycles(
     available = np.full(readers, _FIRST_WORD)
     taken_1, taken_2 = np.full(readers, -100), np.full(readers, -100)
     level = np.zeros(readers, np.int64)
+    if blocks:
+        for reader in range(readers):
+            level[reader] = -(reader % rows % classes) * pixel_chunks
     matched = np.zeros(readers, np.int64)
     diluted = np.zeros(readers, np.int64)
     held_chunk = np.zeros(readers, np.int64)
@@ -107,12 +114,13 @@ def convolution_cycles(
     passes_left, drain_left = np.full(pes, passes), np.full(pes, drain)
     room = np.ones(pes, np.bool_)
     ended = np.zeros(pes, np.int64)
+    share = np.zeros(readers, np.int64)
     half = np.zeros(pes, np.int64)
     needed = np.zeros((pes, 2), np.bool_)
     skip = np.full(pes, drain)
     position = np.zeros(pes, np.int64)
     keep = np.zeros((height, line), np.int64)
-    keep[::stride, ::stride][:output_height, :output_width] = 1
+    keep[:output_height, :output_width] = 1
     keep = keep.reshape(-1)
     in_flight = np.zeros(pes, np.int64)
     result_inner = np.zeros(pes, np.int64)
@@ -167,19 +175,23 @@ def convolution_cycles(
                     if column[pe] >= width:
                         advance = True
                     else:
-                        chosen = False
+                        chosen = 0
                         for row in range(rows):
                             front = z_front[pe * rows + row]
                             if front == 0 or ended[pe] >> row & 1:
                                 continue
                             if front & NONZERO:
-                                if chosen:
+                                number = row % classes if side_by_side else 0
+                                if chosen >> number & 1:
                                     continue
-                                chosen = True
+                                chosen |= 1 << number
                             issued |= 1 << row
                         for row in range(rows):
                             if issued >> row & 1 and z_front[pe * rows + row] & END:
-                                ended[pe] |= 1 << row
+                                share[pe * rows + row] += 1
+                                if share[pe * rows + row] == shares:
+                                    share[pe * rows + row] = 0
+                                    ended[pe] |= 1 << row
                         advance = ended[pe] == every_row
                     if advance:
                         ended[pe] = 0
@@ -308,7 +320,7 @@ def convolution_cycles(
                             row_token[reader] += 1
                             index += 1
                             if index == counts[at, reader]:
-                                released = pixel_chunks
+                                released = step
                                 row_pixels[reader] -= 1
                                 if row_pixels[reader] == 0:
                                     # The next header follows the last word into the skid buffer.
@@ -324,6 +336,8 @@ def convolution_cycles(
 
         if write:
             chunks_left -= 1
+            if not chunks_left:
+                idle = max(idle, cycle + 1)
         if cycle == loaded_at:
             needed[:, loaded_half] = True
     return idle

@@ -18,6 +18,7 @@ from hw.window_reader import axes
 from sw.network import INPUT
 from sw.records import decode_lists
 
+from .banks import ActivationBanks
 from .cycle_kernel import convolution_cycles
 from .cycle_tokens import STEPS_SHIFT, make_tokens, nonzero_sums, pack_matches
 
@@ -48,9 +49,10 @@ def layer_cycles(program, tensors):
     int64 array [images, layers]
     """
     images = len(tensors[INPUT])
+    banks = [ActivationBanks(program.config) for _ in range(images)]
+    _store(banks, program.tensors[INPUT], tensors[INPUT])
     units = np.zeros((images, len(program.layers)), np.int64)
     for number, (of_layer, layer) in enumerate(zip(program.step_layers, program.layers, strict=True)):
-        source = program.layer_inputs[of_layer][0]
         operation = Operation(layer["operation"])
         if operation is Operation.MAX_POOL:
             units[:, number] = _max_pool(layer)
@@ -58,8 +60,10 @@ def layer_cycles(program, tensors):
             units[:, number] = _average_pool(layer, program.config)
         else:
             convolution = _Convolution(program, layer)
-            order = list(program.tensors[source].order)
-            units[:, number] = [convolution.cycles(image[order]) for image in tensors[source]]
+            units[:, number] = [convolution.cycles(image.fed(layer)) for image in banks]
+        if number + 1 == len(program.layers) or program.step_layers[number + 1] != of_layer:
+            name = program.layer_names[of_layer]
+            _store(banks, program.tensors[name], tensors[name])
     cycles = units + _TURN
     # A description is read from the copy of the one before on: a layer waits for what its predecessor did not cover.
     covered = np.hstack([np.zeros((images, 1), np.int64), cycles[:, :-1]])
@@ -73,6 +77,11 @@ def _window_sizes(layer):
         for side, geometry in axes(layer).items()
     )
     return np.outer(rows, columns)
+
+
+def _store(banks, place, tensor):
+    for image, of_image in zip(banks, tensor, strict=True):
+        image.store(place, of_image)
 
 
 def _max_pool(layer):
@@ -107,37 +116,40 @@ class _Convolution:
         self._chunk = np.array([word.chunk for word in words])
         self._map = np.array([word.map for word in words], np.uint64)
         self._last = np.array([word.last for word in words], np.bool_)
+        first = np.arange(layer["passes"]) // layer["input_repeat"] * layer["input_pass"]
+        # Chunks count from the first that a pass is fed.
+        self._place = self._chunk + np.repeat(np.tile(first, readers), sizes)
         # The words of one z follow one another.
         self._z = np.cumsum(self._last) - self._last
         lanes = np.arange(config.chunk, dtype=np.uint64)
         nonzero = (self._map[:, None] >> lanes & np.uint64(1)).astype(np.int32)
         negative = np.array([word.negative for word in words], np.uint64)[:, None] >> lanes & np.uint64(1)
-        coefficients = np.zeros((self._z[-1] + 1, layer["input_chunks"], config.chunk), np.int32)
-        coefficients[self._z, self._chunk] = nonzero - 2 * negative.astype(np.int32)
+        chunks = layer["input_chunks"] + first[-1]
+        coefficients = np.zeros((self._z[-1] + 1, chunks, config.chunk), np.int32)
+        coefficients[self._z, self._place] = nonzero - 2 * negative.astype(np.int32)
         self._coefficients = coefficients.reshape(len(coefficients), -1)
 
-    def cycles(self, tensor):
-        """Cycles from the start until nothing is busy; ``tensor`` [C, H, W] has its channels in the order of memory."""
+    def cycles(self, fed):
+        """Cycles from the start until nothing is busy; ``fed`` as ``ActivationBanks.fed`` gives it."""
         layer, config = self._layer, self._config
-        chunks, pixels = layer["input_chunks"], layer["pixels"]
-        step = layer["input_pixel"] // chunks
-        fed = np.zeros((layer["height"], layer["width"], chunks * config.chunk), np.int32)
-        used = tensor[:, ::step, ::step][:, : layer["height"], : layer["width"]]
-        fed[:, :, : len(tensor)] = used.transpose(1, 2, 0)
-        fed = fed.reshape(pixels, chunks * config.chunk)
-        nonzero = nonzero_sums(fed, self._coefficients)
+        nonzero = nonzero_sums(fed.reshape(len(fed), -1), self._coefficients)
+        # Classes of rows walk pixels of their own.
+        pixel_step = config.classes if layer["blocks"] else 1
+        rows = np.arange(config.pes * config.rows) % config.rows
+        walk = (rows % pixel_step, pixel_step)
 
         concentrates = config.accumulation == "concentration"
-        tokens, token_start = make_tokens(nonzero, self._counts, self._word_start, self._z, self._last)
+        tokens, token_start = make_tokens(nonzero, self._counts, self._word_start, self._z, self._last, *walk)
         if concentrates:
             bits = np.uint64(1) << np.arange(config.chunk, dtype=np.uint64)
-            masks = ((fed != 0).reshape(pixels, chunks, config.chunk) * bits).sum(axis=2, dtype=np.uint64)
-            matches = pack_matches(masks, self._counts, self._word_start, self._chunk, self._map)
+            masks = ((fed != 0) * bits).sum(axis=2, dtype=np.uint64)
+            matches = pack_matches(masks, self._counts, self._word_start, self._place, self._map, *walk)
             tokens += (_steps(matches, config) - 1) << STEPS_SHIFT
         own = bool(layer["basis_own"])
         shape = (
             config.pes,
             config.rows,
+            config.classes,
             config.ring,
             config.z_fifo,
             config.output_fifo,
@@ -147,9 +159,12 @@ class _Convolution:
         )
         geometry = [
             layer[name]
-            for name in ("input_chunks", "height", "width", "line", "drain", "stride", "output_height")
+            for name in (
+                *("input_chunks", "pixels", "blocks", "side_by_side", "height", "width", "line", "drain"),
+                *("output_height", "output_width"),
+            )
         ]
-        limit = 10_000 + 64 * (len(tokens) + layer["passes"] * pixels * (chunks + config.line))
+        limit = 10_000 + 64 * (len(tokens) + layer["passes"] * len(fed) * (fed.shape[1] + config.line))
         cycles = convolution_cycles(
             tokens,
             token_start,
@@ -159,7 +174,7 @@ class _Convolution:
             own,
             layer["basis_count"] * (config.pes if own else 1),
             layer["groups"],
-            np.array([*geometry, layer["output_width"]]),
+            np.array(geometry),
             np.array(shape),
             limit,
         )

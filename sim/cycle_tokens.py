@@ -26,7 +26,7 @@ def nonzero_sums(activations, coefficients):
 
 
 @njit(cache=True)
-def make_tokens(nonzero, counts, word_start, word_z, word_last):
+def make_tokens(nonzero, counts, word_start, word_z, word_last, first_pixel, pixel_step):
     """Tokens of all rows and where those of each row start; they lie by row, pass, pixel, word, and take one step each.
 
     Parameters
@@ -36,18 +36,20 @@ def make_tokens(nonzero, counts, word_start, word_z, word_last):
         Length of each list, and where its words lie in the following arrays.
     word_z, word_last : arrays [words]
         The ``z`` of a word, and whether it is the last of it.
+    first_pixel : int array [rows of all PEs]
+        A row walks every ``pixel_step``-th pixel from that one on.
     """
     passes, readers = counts.shape
     pixels = len(nonzero)
     starts = np.zeros(readers, np.int64)
-    tokens = np.empty(counts.sum() * pixels, np.uint16)
+    tokens = np.empty(counts.sum() * (pixels // pixel_step), np.uint16)
     at = 0
     for reader in range(readers):
         starts[reader] = at
         for number in range(passes):
             first = word_start[number, reader]
             end = first + counts[number, reader]
-            for pixel in range(pixels):
+            for pixel in range(first_pixel[reader], pixels, pixel_step):
                 for word in range(first, end):
                     token = VALID | 1 << STEPS_SHIFT
                     if word == end - 1:
@@ -60,7 +62,7 @@ def make_tokens(nonzero, counts, word_start, word_z, word_last):
 
 
 @njit(cache=True)
-def pack_matches(masks, counts, word_start, word_chunk, word_map):
+def pack_matches(masks, counts, word_start, word_chunk, word_map, first_pixel, pixel_step):
     """Matches of every token at the packed places of its chunk, uint64, in the order of ``make_tokens``.
 
     Parameters
@@ -68,17 +70,19 @@ def pack_matches(masks, counts, word_start, word_chunk, word_map):
     masks : uint64 array [pixels, chunks]
         Activations that are not zero.
     word_chunk, word_map : arrays [words]
-        Chunk and uint64 coefficients of a word.
+        Chunk, of all of the pixel, and uint64 coefficients of a word.
+    first_pixel, pixel_step
+        As above.
     """
     passes, readers = counts.shape
     pixels = len(masks)
-    matches = np.empty(counts.sum() * pixels, np.uint64)
+    matches = np.empty(counts.sum() * (pixels // pixel_step), np.uint64)
     one, at = np.uint64(1), 0
     for reader in range(readers):
         for number in range(passes):
             first = word_start[number, reader]
             end = first + counts[number, reader]
-            for pixel in range(pixels):
+            for pixel in range(first_pixel[reader], pixels, pixel_step):
                 for word in range(first, end):
                     mask = masks[pixel, word_chunk[word]]
                     match = mask & word_map[word]

@@ -11,7 +11,8 @@ from .ordering import choose_orders, reorder
 from .placement import place_tensors
 from .program import LayerSchedule, Program, Section
 from .records import NO_SCALE, Scale, encode_layer, encode_list, encode_scales
-from .schedule import schedule_convolution
+from .schedule import feed_passes, schedule_convolution
+from .window import Sharing, sharing_of, window_fields
 
 __all__ = ["compile_network"]
 
@@ -111,7 +112,6 @@ class _Compiler:
         pixels = fields["output_height"] * fields["output_width"]
         weights = original.dense_weights if isinstance(layer, Convolution) else 0
         self._schedule.append(LayerSchedule(name=layer.name, multiply_adds=weights * pixels, work=work))
-        fields["pixels"] = fields["height"] * fields["width"]
         for name, value in fields.items():
             if name not in ("low", "high"):
                 _limit(value, 0xFFFF, f"in the field {name} of the program", "use smaller maps")
@@ -159,8 +159,10 @@ class _Compiler:
             "input_signed": int(source.signed),
             "map_height": source.height,
             "map_width": source.width,
+            "input_repeat": 1,
             "height": source.height,
             "width": source.width,
+            "pixels": source.height * source.width,
             "line": max(source.width, self._config.line_minimum),
             "stride": 1,
             "output_height": target.height,
@@ -213,8 +215,16 @@ class _Compiler:
         if layer.table is not None:
             raise ValueError("expected no table, which cannot be compiled yet, got one; use a clamp")
         check_convolution(layer, self._tensors[layer.input], self._tensors.get(layer.residual), config)
-        fields = self._window(layer, source, target)
-        schedule = schedule_convolution(layer.coefficients, config)
+        fields = window_fields(layer, source, target, config, (0, target.height), (0, target.width))
+        feed = feed_passes(layer.coefficients, config)
+        fields |= {
+            "input_chunks": feed.chunks,
+            "input_pass": feed.step,
+            "input_repeat": feed.repeat,
+        }
+        if feed.step:
+            fields["input_lanes"] = config.chunk
+        schedule = schedule_convolution(layer.coefficients, config, sharing_of(layer, config), feed)
         fields |= self._pack_bases(layer)
         passes = len(schedule.work)
         scales = [
@@ -238,42 +248,8 @@ class _Compiler:
         }
         return fields, schedule.work
 
-    def _window(self, layer, source, target):
-        """How the map is fed and which results are kept."""
-        config, (kernel_height, kernel_width) = self._config, layer.kernel
-        if kernel_height > config.kernel_height or kernel_width > config.kernel_width:
-            raise ValueError(
-                f"expected a kernel of at most {config.kernel_height}x{config.kernel_width} (kernel_height, "
-                f"kernel_width), got {kernel_height}x{kernel_width}; take a configuration with a larger kernel, or "
-                "a global average before a fully connected layer"
-            )
-        fields = {}
-        height, width, stride = source.height, source.width, layer.stride
-        if (kernel_height, kernel_width) == (1, 1) and stride == 2:
-            height, width, stride = -(-height // 2), -(-width // 2), 1
-            fields = {"input_row": 2 * source.width * source.chunks, "input_pixel": 2 * source.chunks}
-        kept = (-(-height // stride), -(-width // stride))
-        if target.height > kept[0] or target.width > kept[1]:
-            raise ValueError(
-                f"expected an output of at most {kept[0]}x{kept[1]} (input over stride), got "
-                f"{target.height}x{target.width}; use padding that keeps the size of the map at most"
-            )
-        pad_top = layer.padding[0] + config.kernel_height - kernel_height
-        pad_left = layer.padding[1] + config.kernel_width - kernel_width
-        line = max(width, config.line_minimum)
-        drain = (config.kernel_height - 1 - pad_top) * line + config.kernel_width - 1 - pad_left
-        return fields | {
-            "height": height,
-            "width": width,
-            "line": line,
-            "stride": stride,
-            "pad_top": pad_top,
-            "pad_left": pad_left,
-            "drain": drain,
-        }
-
     def _pack_bases(self, layer):
-        """Kernels go to the bottom right of the taps: what lies before them is padding.
+        """Kernels go to the bottom right of the taps: what lies before them is padding. A 1x1 kernel goes to a tap of every class.
 
         Bases of their own come slot after slot, and every PE of every pass has some.
         """
@@ -286,6 +262,8 @@ class _Compiler:
         taps[: len(bases), config.kernel_height - kernel_height :, config.kernel_width - kernel_width :] = (
             bases
         )
+        if sharing_of(layer, config) is Sharing.SIDE_BY_SIDE:
+            taps[: len(bases), -1 if config.classes == 2 else -2 :, -2:] = bases
         self._bases += list(taps)
         _limit(len(self._bases), config.basis_words, "bases of all layers (basis_words)")
         return {"basis_base": base, "basis_count": count, "basis_own": int(layer.own_bases)}

@@ -13,6 +13,7 @@ import numpy as np
 from .network import INPUT, AveragePool, Concatenation, Convolution, IntegerNetwork, MaxPool, inputs_of
 from .pieces import find_pieces
 from .schedule import channel_efforts
+from .window import Sharing, sharing_of
 
 __all__ = ["HOLE", "choose_orders", "reorder", "restore", "tied_to"]
 
@@ -227,9 +228,9 @@ def _tied(network):
 def _efforts(layer, tensors, order, config):
     """Steps of every channel for the whole map, and its words; the input's order is ``None`` if it is not chosen yet."""
     coefficients = layer.coefficients if order is None else _take(layer.coefficients, list(order), 1)
-    steps, words = channel_efforts(coefficients, config)
-    # A 1x1 kernel is fed only the positions that it keeps.
-    fed = tensors[layer.name if layer.kernel == (1, 1) else layer.input]
+    steps, words = channel_efforts(coefficients, config, sharing_of(layer, config))
+    # Positions are those of the input, where they are not those of the output.
+    fed = tensors[layer.input if sharing_of(layer, config) is Sharing.TOGETHER else layer.name]
     return steps * fed.height * fed.width, words
 
 

@@ -87,7 +87,10 @@ def unpack(program):
             )
         else:
             residual = inputs[1] if fields["residual"] else None
-            layer = _convolution(name, source, infos[source], residual, fields, config, bases, scales, lists)
+            place = program.tensors[source]
+            layer = _convolution(
+                name, source, infos[source], place, residual, fields, config, bases, scales, lists
+            )
         layers.append(layer)
         network = IntegerNetwork(
             name=program.name, input=infos[INPUT], input_scale=program.input_scale, layers=tuple(layers)
@@ -107,31 +110,51 @@ def _whole(steps):
     return steps[0] | {"output_height": height, "output_width": width}
 
 
-def _convolution(name, source, info, residual, fields, config, bases, scales, lists):
+def _padding_before(fields, taps, pad, lead):
+    """Rows, or columns, of padding before the map, for a kernel that fills the taps."""
+    if fields["blocks"]:
+        return taps - 2 * ((taps + 1) // 2 - pad) + lead
+    return 0 if fields["side_by_side"] else pad
+
+
+def _convolution(name, source, info, place, residual, fields, config, bases, scales, lists):
     first_entry = fields["scale_base"] * config.requantisers
     entries = scales[first_entry : first_entry + fields["passes"] * fields["groups"] * config.requantisers]
     outputs = sum(entry.enable for entry in entries)
     if not all(entry.enable for entry in entries[:outputs]):
         raise ValueError(f"layer {name}: expected slots without a channel after all others")
-    coefficients = np.zeros((outputs, fields["input_chunks"] * config.chunk, fields["basis_count"]), np.int8)
+    fed = fields["input_chunks"] + (fields["passes"] - 1) // fields["input_repeat"] * fields["input_pass"]
+    channels = max(fed * config.chunk, info.channels)
+    coefficients = np.zeros((outputs, channels, fields["basis_count"]), np.int8)
     multiplier, bias = np.zeros(outputs, np.int64), np.zeros(outputs, np.int64)
     for slot, entry in enumerate(entries[:outputs]):
         number, pe = divmod(slot, config.pes)
         multiplier[slot], bias[slot] = entry.multiplier, entry.bias
-        for row in range(config.rows):
+        first_chunk = number // fields["input_repeat"] * fields["input_pass"]
+        # Classes of rows make the same of different pixels of a block.
+        for row in range(0, config.rows, config.classes if fields["blocks"] else 1):
             for word in lists[pe * config.rows + row, fields["coefficient_base"]][number]:
                 for lane in range(config.chunk):
                     if word.map >> lane & 1:
                         value = -1 if word.negative >> lane & 1 else 1
-                        coefficients[slot, word.chunk * config.chunk + lane, word.basis] += value
+                        channel = (first_chunk + word.chunk) * config.chunk + lane
+                        coefficients[slot, channel, word.basis] += value
 
-    stride = fields["input_pixel"] // fields["input_chunks"] * fields["stride"]
-    first = (fields["pad_top"], fields["pad_left"])
+    stride = 2 if fields["blocks"] else fields["input_pixel"] // place.pixel
+    first = tuple(
+        _padding_before(fields, size, pad, lead)
+        for size, pad, lead in (
+            (config.kernel_height, fields["pad_top"], fields["lead_top"]),
+            (config.kernel_width, fields["pad_left"], fields["lead_left"]),
+        )
+    )
+    if fields["side_by_side"] and not fields["blocks"]:
+        bases = bases[:, -1:, -1:]
     last = tuple(
         max(0, (output - 1) * stride + kernel - size - before)
         for output, kernel, size, before in zip(
             (fields["output_height"], fields["output_width"]),
-            (config.kernel_height, config.kernel_width),
+            bases.shape[1:],
             (info.height, info.width),
             first,
             strict=True,

@@ -19,9 +19,8 @@ async def load(dut, job, writers, basis_writer, loaded_writer):
     """Write coefficients and bases, present the layer, and start it."""
     for writer, words in zip(writers, job["coefficients"], strict=True):
         await writer.send(words)
-    await basis_writer.send(job["bases"])
     dut.layer.value = job["layer"]
-    await RisingEdge(dut.clk)
+    await basis_writer.send(job["bases"])
     dut.start.value = 1
     await RisingEdge(dut.clk)
     dut.start.value = 0
@@ -61,7 +60,7 @@ async def block(dut, traffic):
     count = 0
     for job in jobs * 2:
         await load(dut, job, writers, *basis_writers)
-        feeding = cocotb.start_soon(source.send(job["chunks"] * job["passes"]))
+        feeding = cocotb.start_soon(source.send(job["chunks"]))
         await collect(dut, sinks, job["expected"])
         await feeding
         count += len(job["expected"][0])
@@ -81,9 +80,9 @@ class RingOfOneReader:
         self._random = random.Random(f"ring {row} {seed}")
         self._present.value = 0
 
-    async def feed(self, chunks, pixel_chunks, passes):
+    async def feed(self, chunks, pixel_chunks):
         """Returns when the row has released every pixel."""
-        pixel, written, total = 0, 0, len(chunks) * passes
+        pixel, written, total = 0, 0, len(chunks)
         while pixel * pixel_chunks < total:
             if self._random.random() >= self._idle:
                 written = min(written + 1, total)
@@ -91,7 +90,7 @@ class RingOfOneReader:
             await ReadWrite()
             wanted = pixel * pixel_chunks + int(self._offset.value)
             self._present.value = wanted < written
-            self._entry.value = chunks[wanted % len(chunks)]
+            self._entry.value = chunks[wanted % total]
             await RisingEdge(self._clock)
             pixel += int(self._advance.value)
         self._present.value = 0
@@ -113,7 +112,8 @@ async def pe(dut, traffic):
     for job in jobs * 2:
         await load(dut, job | {"coefficients": job["coefficients"][:rows]}, writers, *basis_writers)
         feeding = [
-            cocotb.start_soon(ring.feed(job["chunks"], job["pixel_chunks"], job["passes"])) for ring in rings
+            cocotb.start_soon(ring.feed(chunks, job["pixel_chunks"]))
+            for ring, chunks in zip(rings, job["row_chunks"], strict=True)
         ]
         await collect(dut, [sink], job["expected"][:1])
         for task in feeding:

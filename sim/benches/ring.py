@@ -37,6 +37,13 @@ async def read(dut, reader, pixels, chunks, stall, generator):
     return seen
 
 
+async def begin(dut):
+    """Start a layer once its description has settled."""
+    for value in (0, 0, 1, 0):
+        dut.start.value = value
+        await RisingEdge(dut.clk)
+
+
 @cocotb.test
 @cocotb.parametrize(traffic=list(TRAFFIC))
 async def shares_one_stream(dut, traffic):
@@ -52,7 +59,9 @@ async def shares_one_stream(dut, traffic):
         pixels = 60
         entries = [generator.getrandbits(width) for _ in range(pixels * chunks)]
         dut.pixel_chunks.value = chunks
+        dut.blocks.value = 0
         watch = await start(dut, limit_cycles=100 * pixels * chunks)
+        await begin(dut)
         sending = cocotb.start_soon(source.send(entries))
         tasks = [
             cocotb.start_soon(
@@ -82,7 +91,9 @@ async def waits_for_the_slowest(dut):
         getattr(dut, f"readers__{reader}__advance").value = 0
     source = StreamSource(dut, "i")
     monitor = StreamMonitor(dut, "i")
+    dut.blocks.value = 0
     await start(dut, limit_cycles=1000)
+    await begin(dut)
     cocotb.start_soon(source.send(range(10 * config.ring)))
     others = parameters["readers"] - 1
     tasks = [

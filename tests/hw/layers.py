@@ -10,10 +10,11 @@ from .streams import decode, encode, payloads
 
 __all__ = [
     "CONFIGURATIONS",
-    "bottom_right",
     "coefficient_writes",
     "geometry",
+    "in_blocks",
     "layer_fields",
+    "placed_taps",
     "plain_convolution",
     "plain_z",
     "random_chunks",
@@ -28,6 +29,7 @@ CONFIGURATIONS = {
     "tiny": _TINY,
     "three rows": _TINY.replace(rows=3),
     "one row": _TINY.replace(rows=1),
+    "four rows": _TINY.replace(rows=4),
     "1x1": _TINY.replace(kernel_height=1, kernel_width=1),
     "5x5": _TINY.replace(kernel_height=5, kernel_width=5),
     "7x7": _TINY.replace(kernel_height=7, kernel_width=7),
@@ -37,15 +39,15 @@ CONFIGURATIONS = {
 
 
 def layer_fields(**fields):
-    """All ``LAYER_FIELDS``, zero where nothing is said; ``pixels`` follows from height and width."""
+    """All ``LAYER_FIELDS``, zero where nothing is said; ``pixels`` is height * width, ``input_repeat`` 1 unless given."""
     unknown = set(fields) - set(LAYER_FIELDS)
     assert not unknown, f"no fields of a layer: {unknown}"
-    fields["pixels"] = fields.get("height", 0) * fields.get("width", 0)
-    return {name: int(fields.get(name, 0)) for name in LAYER_FIELDS}
+    usual = {"pixels": fields.get("height", 0) * fields.get("width", 0), "input_repeat": 1}
+    return {name: int(fields.get(name, usual.get(name, 0))) for name in LAYER_FIELDS}
 
 
 def random_shape(rng, config, *, height=None, width=None):
-    """Height, width, kernel, padding and stride that go together, as ``geometry`` takes them."""
+    """Height, width, kernel, padding, stride and whether side by side: what goes together, as ``geometry`` takes it."""
     height = height or int(rng.integers(1, 7))
     width = width or int(rng.integers(1, min(8, config.line) + 1))
     kernel, padding = [], []
@@ -57,43 +59,84 @@ def random_shape(rng, config, *, height=None, width=None):
             after = extent - 1 - before
         kernel.append(extent)
         padding += [before, after]
+    stride = int(rng.integers(1, 3))
     return {
         "height": height,
         "width": width,
         "kernel": tuple(kernel),
         "padding": tuple(padding),
-        "stride": int(rng.integers(1, 3)),
+        "stride": stride,
+        "side_by_side": int(kernel == [1, 1] and stride == 1 and rng.integers(0, 2)),
     }
 
 
-def geometry(config, *, height, width, kernel, padding, stride, **fields):
+def geometry(config, *, height, width, kernel, padding, stride, side_by_side=0, **fields):
     """Fields of a convolution.
 
     ``kernel`` is (rows, columns), at the bottom right of the configuration's taps; ``padding`` is (top, bottom, left,
-    right); ``fields`` are further ``LAYER_FIELDS``.
+    right); stride 2 comes in blocks; ``side_by_side`` suits a 1x1 kernel; ``fields`` are further ``LAYER_FIELDS``.
     """
     top, bottom, left, right = padding
+    taps = config.kernel_height, config.kernel_width
+    outputs = {
+        "output_height": (height + top + bottom - kernel[0]) // stride + 1,
+        "output_width": (width + left + right - kernel[1]) // stride + 1,
+    }
+    places = {"map_height": height, "map_width": width}
+    last = [size - 1 for size in taps]
+    if stride == 2:
+        leads = [(extent - before) % 2 for extent, before in zip(kernel, (top, left), strict=True)]
+        height, width = ((size + lead + 1) // 2 for size, lead in zip((height, width), leads, strict=True))
+        places |= {"lead_top": leads[0], "lead_left": leads[1], "blocks": 1, "side_by_side": 1}
+        places["pixels"] = height * width * 4 // config.classes
+        groups = [(size + 1) // 2 for size in taps]
+        last = [count - 1 for count in groups]
+        pads = [
+            count - (extent - before + lead) // 2
+            for count, extent, before, lead in zip(groups, kernel, (top, left), leads, strict=True)
+        ]
+    elif side_by_side:
+        places["side_by_side"] = 1
+        last = pads = [(size + 1) // 2 - 1 for size in taps]
+    else:
+        pads = [
+            before + size - extent for before, size, extent in zip((top, left), taps, kernel, strict=True)
+        ]
     line = max(width, config.line_minimum)
-    pad_top = top + config.kernel_height - kernel[0]
-    pad_left = left + config.kernel_width - kernel[1]
     return layer_fields(
-        height=height,
-        width=width,
-        line=line,
-        pad_top=pad_top,
-        pad_left=pad_left,
-        drain=(config.kernel_height - 1 - pad_top) * line + config.kernel_width - 1 - pad_left,
-        stride=stride,
-        output_height=(height + top + bottom - kernel[0]) // stride + 1,
-        output_width=(width + left + right - kernel[1]) // stride + 1,
-        **fields,
+        **{
+            **places,
+            **outputs,
+            "height": height,
+            "width": width,
+            "line": line,
+            "pad_top": pads[0],
+            "pad_left": pads[1],
+            "drain": (last[0] - pads[0]) * line + last[1] - pads[1],
+            **fields,
+        }
     )
 
 
-def bottom_right(config, kernels):
-    """Taps [M, R, S] of the configuration that hold smaller kernels [M, r, s]."""
+def placed_taps(config, kernels, layer):
+    """Taps [M, R, S] of the configuration that hold smaller kernels [M, r, s]: at the bottom right, or once for each class."""
     rows, columns = config.kernel_height - kernels.shape[1], config.kernel_width - kernels.shape[2]
-    return np.pad(kernels, ((0, 0), (rows, 0), (columns, 0)))
+    taps = np.pad(kernels, ((0, 0), (rows, 0), (columns, 0)))
+    if layer["side_by_side"] and not layer["blocks"]:
+        taps[:, -2 if config.classes == 4 else -1 :, -2 if config.classes > 1 else -1 :] = kernels
+    return taps
+
+
+def in_blocks(layer, array):
+    """A map [passes, H, W, ...] as positions see it: [passes, height, width, pixels of a position, ...]."""
+    if not layer["blocks"]:
+        return array[:, :, :, None]
+    height, width = layer["height"], layer["width"]
+    padded = np.zeros((len(array), 2 * height, 2 * width, *array.shape[3:]), array.dtype)
+    top, left = layer["lead_top"], layer["lead_left"]
+    padded[:, top : top + array.shape[1], left : left + array.shape[2]] = array
+    blocks = padded.reshape(len(array), height, 2, width, 2, *array.shape[3:]).swapaxes(2, 3)
+    return blocks.reshape(len(array), height, width, 4, *array.shape[3:])
 
 
 def plain_convolution(z, kernels, padding, stride):

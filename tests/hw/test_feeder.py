@@ -2,6 +2,9 @@
 
 import numpy as np
 import pytest
+from amaranth.hdl import Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import connect, flipped
 
 from hw.feeder import Feeder
 
@@ -12,7 +15,30 @@ from .streams import TRAFFIC
 CONFIG = CONFIGURATIONS["tiny"]
 
 
-def random_layer(rng, *, passes, step=1):
+class _FeederAtRing(wiring.Component):
+    """A feeder whose chunks have arrived when they leave."""
+
+    def __init__(self, config):
+        self._feeder = Feeder(config)
+        ports = {name: member for name, member in self._feeder.signature.members.items() if name != "arrived"}
+        super().__init__(ports)
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.feeder = feeder = self._feeder
+        connect(m, request=feeder.request, memory=flipped(self.request))
+        connect(m, memory=flipped(self.response), response=feeder.response)
+        connect(m, chunks=feeder.o, ring=flipped(self.o))
+        m.d.comb += [
+            feeder.layer.eq(self.layer),
+            feeder.start.eq(self.start),
+            feeder.arrived.eq(self.o.valid & self.o.ready),
+            self.busy.eq(feeder.busy),
+        ]
+        return m
+
+
+def random_layer(rng, *, passes, step=1, **fields):
     """A map somewhere in memory, of which every ``step``-th pixel and row is fed."""
     height, width = (int(size) for size in rng.integers(1, 5, 2))
     chunks = int(rng.integers(1, CONFIG.chunks + 1))
@@ -27,31 +53,76 @@ def random_layer(rng, *, passes, step=1):
         height=height,
         width=width,
         passes=passes,
+        **fields,
+    )
+
+
+def random_blocks(rng, *, passes):
+    """A map that is fed in blocks, shifted by a row or a column or not, of which passes see different chunks."""
+    height, width = (int(size) for size in rng.integers(1, 6, 2))
+    chunks = int(rng.integers(1, CONFIG.chunks + 1))
+    fed = int(rng.integers(1, chunks + 1))
+    top, left = (int(lead) for lead in rng.integers(0, 2, 2))
+    return layer_fields(
+        input_bank=int(rng.integers(3)),
+        input_base=int(rng.integers(60)),
+        input_row=width * chunks,
+        input_pixel=chunks,
+        input_chunks=fed,
+        input_pass=int(rng.integers(0, chunks - fed + 1)) // passes,
+        input_repeat=int(rng.integers(1, passes + 1)),
+        input_lanes=int(rng.integers(1, CONFIG.chunk + 1)),
+        map_height=height,
+        map_width=width,
+        lead_top=top,
+        lead_left=left,
+        blocks=1,
+        height=(height + top + 1) // 2,
+        width=(width + left + 1) // 2,
+        passes=passes,
     )
 
 
 def plain_map(memory, layer):
     """Chunks fed, one after the other."""
     fed = []
-    for _ in range(layer["passes"]):
-        for row in range(layer["height"]):
-            for column in range(layer["width"]):
-                for chunk in range(layer["input_chunks"]):
-                    address = row * layer["input_row"] + column * layer["input_pixel"] + chunk
-                    values = memory[layer["input_bank"], layer["input_base"] + address].tolist()
-                    if chunk == layer["input_chunks"] - 1:
-                        used = layer["input_lanes"]
-                        values = values[:used] + [0] * (CONFIG.chunk - used)
-                    fed.append(values)
+    for number in range(layer["passes"]):
+        base = layer["input_base"] + number // layer["input_repeat"] * layer["input_pass"]
+        for row, column in pixels(layer):
+            inside = not layer["blocks"] or (
+                0 <= row < layer["map_height"] and 0 <= column < layer["map_width"]
+            )
+            for chunk in range(layer["input_chunks"]):
+                address = base + row * layer["input_row"] + column * layer["input_pixel"] + chunk
+                values = memory[layer["input_bank"], address].tolist() if inside else [0] * CONFIG.chunk
+                if chunk == layer["input_chunks"] - 1:
+                    used = layer["input_lanes"]
+                    values = values[:used] + [0] * (CONFIG.chunk - used)
+                fed.append(values)
     return fed
+
+
+def pixels(layer):
+    """Row and column of every pixel of a pass, in the order in which they are fed."""
+    for row in range(layer["height"]):
+        for column in range(layer["width"]):
+            if not layer["blocks"]:
+                yield row, column
+                continue
+            for down in range(2):
+                for right in range(2):
+                    yield 2 * row + down - layer["lead_top"], 2 * column + right - layer["lead_left"]
 
 
 def feed(memory, layers, seed, **traffic):
     """The sink that took the maps of all layers, and the memory port."""
-    dut = Feeder(CONFIG)
+    dut = _FeederAtRing(CONFIG)
     bench = Bench(dut, seed=seed, **traffic)
     port = bench.memory(
-        dut.request, dut.response, lambda request: memory[request["bank"], request["address"]].tolist()
+        dut.request,
+        dut.response,
+        # What lies beyond the map is asked for, wherever that is.
+        lambda request: memory[request["bank"], request["address"] % memory.shape[1]].tolist(),
     )
     sink = bench.sink(dut.o)
 
@@ -59,9 +130,12 @@ def feed(memory, layers, seed, **traffic):
         chunks = 0
         for layer in layers:
             bench.set(dut.layer, layer)
+            await bench.repeat(2)
             await bench.pulse(dut.start)
-            chunks += layer["passes"] * layer["height"] * layer["width"] * layer["input_chunks"]
-            await bench.take(sink, chunks)
+            positions = layer["height"] * layer["width"] * (4 if layer["blocks"] else 1)
+            chunks += layer["passes"] * positions * layer["input_chunks"]
+            await bench.while_high(dut.busy)
+            assert len(sink.payloads) == chunks, "busy until the last chunk has arrived"
         await bench.repeat(20)
 
     bench.run(script)
@@ -79,6 +153,19 @@ def test_layers_one_after_the_other(step, traffic):
     sink, port = feed(memory, layers, seed, **TRAFFIC[traffic])
     assert sink.payloads == [chunk for layer in layers for chunk in plain_map(memory, layer)]
     assert len(port.requests) == len(sink.payloads), "asked for more than it fed"
+    modelled = [Feeder.model(memory[layer["input_bank"]], layer) for layer in layers]
+    assert sink.payloads == np.concatenate(modelled).tolist()
+
+
+@pytest.mark.parametrize("traffic", TRAFFIC)
+def test_blocks(traffic):
+    seed = 185
+    print(f"seed {seed}")
+    rng = np.random.default_rng(seed)
+    memory = rng.integers(0, 256, (3, CONFIG.activation_words, CONFIG.chunk))
+    layers = [random_blocks(rng, passes=passes) for passes in (1, 3, 2, 4)]
+    sink, _ = feed(memory, layers, seed, **TRAFFIC[traffic])
+    assert sink.payloads == [chunk for layer in layers for chunk in plain_map(memory, layer)]
     modelled = [Feeder.model(memory[layer["input_bank"]], layer) for layer in layers]
     assert sink.payloads == np.concatenate(modelled).tolist()
 

@@ -6,7 +6,7 @@ import pytest
 from hw.mac import BasisMac
 
 from .bench import Bench
-from .layers import CONFIGURATIONS, bottom_right, geometry, plain_convolution, random_shape
+from .layers import CONFIGURATIONS, geometry, in_blocks, placed_taps, plain_convolution, random_shape
 from .streams import TRAFFIC
 
 #: Cycles of ``busy`` around the positions of a layer: the end of the drain, and the pipeline that runs empty.
@@ -14,26 +14,39 @@ OVERHEAD = 10
 
 
 def random_layer(rng, config, shape, passes):
-    """Geometry, z [passes, height, width, M], kernels [M, r, s]."""
+    """Geometry, z of the map [passes, height, width, M], kernels [M, r, s]."""
     z = rng.integers(-3000, 3000, (passes, shape["height"], shape["width"], config.bases))
     z *= rng.random(z.shape) < rng.choice([0.2, 0.6, 1.0])
     kernels = rng.integers(-128, 128, (config.bases, *shape["kernel"]))
     return geometry(config, passes=passes, **shape), z, kernels
 
 
-def row_streams(rng, config, z):
-    """Payloads for each row, which has bases of its own; a zero z travels only where it closes a pixel."""
-    owner = rng.integers(0, config.rows, config.bases)
-    streams = [[] for _ in range(config.rows)]
-    for pixel in z.reshape(-1, config.bases):
-        for row, made in enumerate(streams):
-            bases = rng.permutation(np.flatnonzero(owner == row))
-            elements = [(int(pixel[basis]), int(basis)) for basis in bases] or [(0, 0)]
+def row_streams(rng, config, layer, z):
+    """Payloads for each row, which has bases of its own; a zero z travels only where it closes a pixel.
+
+    Also what the rows of each class make of their pixels, as ``BasisMac.model`` takes it.
+    """
+    classes, streams = config.classes, []
+    positions = in_blocks(layer, z)
+    shares = 4 // classes if layer["blocks"] else 1
+    made = np.zeros((*positions.shape[:3], classes, shares, config.bases), np.int64)
+    owner = rng.integers(0, config.rows, (classes if layer["blocks"] else 1, config.bases))
+    if layer["blocks"]:
+        owner = owner // classes * classes + np.arange(classes)[:, None]
+        owner = np.where(owner < config.rows, owner, np.arange(classes)[:, None])
+    for row in range(config.rows):
+        number, stream = row % classes, []
+        of_row = np.flatnonzero(owner[number if layer["blocks"] else 0] == row)
+        own = positions[:, :, :, number::classes] if layer["blocks"] else positions
+        made[:, :, :, number, :, of_row] = np.moveaxis(own[..., of_row], -1, 0)
+        for pixel in own.reshape(-1, config.bases):
+            elements = [(int(pixel[basis]), int(basis)) for basis in rng.permutation(of_row)] or [(0, 0)]
             for index, (value, basis) in enumerate(elements):
                 end = int(index == len(elements) - 1)
                 if value or end:
-                    made.append({"z": value, "nonzero": int(value != 0), "basis": basis, "end": end})
-    return streams
+                    stream.append({"z": value, "nonzero": int(value != 0), "basis": basis, "end": end})
+        streams.append(stream)
+    return streams, made
 
 
 def without_trailing_zeros(stream):
@@ -70,7 +83,7 @@ def run_layers(config, layers, seed, **traffic):
     async def script():
         for layer, streams, kernels in layers:
             bench.set(dut.layer, layer)
-            await load_bases(bench, dut, bottom_right(config, kernels), half=0)
+            await load_bases(bench, dut, placed_taps(config, kernels, layer), half=0)
             for source, stream in zip(sources, streams, strict=True):
                 source.extend(stream)
             await bench.pulse(dut.start)
@@ -92,20 +105,22 @@ def check_layers(config, shapes, seed, *, passes=2, **traffic):
     print(f"seed {seed}: {shapes}")
     rng = np.random.default_rng(seed)
     layers = [random_layer(rng, config, shape, passes) for shape in shapes]
-    streams = [row_streams(rng, config, z) for _, z, _ in layers]
+    rows = [row_streams(rng, config, layer, z) for layer, z, _ in layers]
     results, _ = run_layers(
         config,
-        [(layer, rows, kernels) for (layer, _, kernels), rows in zip(layers, streams, strict=True)],
+        [(layer, streams, kernels) for (layer, _, kernels), (streams, _) in zip(layers, rows, strict=True)],
         seed,
         **traffic,
     )
-    for shape, (layer, z, kernels), result in zip(shapes, layers, results, strict=True):
+    for shape, (layer, z, kernels), (_, made), result in zip(shapes, layers, rows, results, strict=True):
         assert np.array_equal(result, plain_convolution(z, kernels, shape["padding"], shape["stride"]))
-        assert np.array_equal(result, BasisMac.model(z, bottom_right(config, kernels), layer))
+        assert np.array_equal(
+            result, BasisMac.model(config, made, placed_taps(config, kernels, layer), layer)
+        )
 
 
-def _shape(height, width, kernel, padding, stride):
-    return {"height": height, "width": width, "kernel": kernel, "padding": padding, "stride": stride}
+def _shape(height, width, kernel, padding, stride, **more):
+    return {"height": height, "width": width, "kernel": kernel, "padding": padding, "stride": stride} | more
 
 
 #: Geometries that have a reason: height, width, kernel, padding (top, bottom, left, right), stride.
@@ -115,6 +130,7 @@ SHAPES = {
     "stride 2, padded after": [_shape(6, 6, (3, 3), (0, 1, 0, 1), 2)],
     "valid": [_shape(5, 6, (3, 3), (0, 0, 0, 0), 1)],
     "1x1 kernel": [_shape(3, 5, (1, 1), (0, 0, 0, 0), 1)],
+    "1x1 kernel side by side": [_shape(3, 5, (1, 1), (0, 0, 0, 0), 1, side_by_side=1)],
     "1x1 map": [_shape(1, 1, (1, 1), (0, 0, 0, 0), 1)],
     "1x1 map under 3x3": [_shape(1, 1, (3, 3), (1, 1, 1, 1), 1)],
     "2x3 kernel": [_shape(4, 5, (2, 3), (1, 0, 0, 2), 1)],
@@ -129,6 +145,8 @@ SHAPES = {
         _shape(4, 3, (3, 3), (1, 1, 1, 1), 1),
         _shape(1, 1, (1, 1), (0, 0, 0, 0), 1),
         _shape(3, 7, (3, 3), (0, 1, 0, 1), 2),
+        _shape(3, 7, (1, 1), (0, 0, 0, 0), 1, side_by_side=1),
+        _shape(3, 7, (3, 3), (1, 1, 1, 1), 1),
     ],
 }
 
@@ -139,7 +157,7 @@ def test_geometries(name):
 
 
 @pytest.mark.parametrize("traffic", TRAFFIC)
-@pytest.mark.parametrize("name", ["tiny", "three rows", "one row", "1x1", "5x5", "7x7"])
+@pytest.mark.parametrize("name", ["tiny", "three rows", "four rows", "one row", "1x1", "5x5", "7x7"])
 def test_random_layers_without_reset(name, traffic):
     seed = 112
     config = CONFIGURATIONS[name]
@@ -173,7 +191,7 @@ def test_bases_of_their_own(traffic):
     layer, z, _ = random_layer(rng, config, shape, passes)
     layer["basis_own"] = 1
     kernels = rng.integers(-128, 128, (passes, config.bases, 3, 3))
-    streams = row_streams(rng, config, z)
+    streams, _ = row_streams(rng, config, layer, z)
     dut = BasisMac(config)
     bench = Bench(dut, seed=seed, **TRAFFIC[traffic])
     for port, stream in zip(dut.z, streams, strict=True):
@@ -185,7 +203,7 @@ def test_bases_of_their_own(traffic):
         await bench.pulse(dut.start)
         for index in range(passes):
             await bench.until(lambda half=index % 2: not bench.get(dut.needed) >> half & 1)
-            await load_bases(bench, dut, bottom_right(config, kernels[index]), half=index % 2)
+            await load_bases(bench, dut, placed_taps(config, kernels[index], layer), half=index % 2)
             await tell_loaded(bench, dut, half=index % 2)
         await bench.while_high(dut.busy)
         await bench.repeat(100)
@@ -208,10 +226,38 @@ def test_one_nonzero_z_a_cycle(name, density):
     shape = _shape(5, 6, (3, 3), (1, 1, 1, 1), 1)
     layer, z, kernels = random_layer(rng, config, shape, passes=3)
     z = rng.integers(1, 100, z.shape) * (rng.random(z.shape) < density)
-    streams = [without_trailing_zeros(stream) for stream in row_streams(rng, config, z)]
+    streams = [without_trailing_zeros(stream) for stream in row_streams(rng, config, layer, z)[0]]
     _, (busy,) = run_layers(config, [(layer, streams, kernels)], seed)
     positions = np.maximum(1, (z != 0).sum(-1)).sum()
     assert busy == positions + layer["drain"] + OVERHEAD
+
+
+@pytest.mark.parametrize("density", [0.3, 1.0])
+@pytest.mark.parametrize("name", ["tiny", "four rows", "one row"])
+@pytest.mark.parametrize(
+    "shape",
+    [_shape(6, 8, (3, 3), (1, 1, 1, 1), 2), _shape(3, 5, (1, 1), (0, 0, 0, 0), 1, side_by_side=1)],
+    ids=["stride 2", "1x1"],
+)
+def test_one_nonzero_z_of_every_class_a_cycle(name, shape, density):
+    seed = 120
+    print(f"seed {seed}")
+    rng = np.random.default_rng(seed)
+    config = CONFIGURATIONS[name]
+    layer, z, kernels = random_layer(rng, config, shape, passes=2)
+    z = rng.integers(1, 100, z.shape) * (rng.random(z.shape) < density)
+    streams, made = row_streams(rng, config, layer, z)
+    streams = [without_trailing_zeros(stream) for stream in streams]
+    _, (busy,) = run_layers(config, [(layer, streams, kernels)], seed)
+    of_class = (made != 0).sum(axis=(-2, -1))
+    if layer["blocks"]:
+        # A row takes its pixels one after the other: one that has none costs no cycle beside another class.
+        ends = (made != 0).any(axis=-1).sum(axis=-1)
+        assert (ends <= 4 // config.classes).all()
+    positions = np.maximum(1, of_class.max(axis=-1)).sum()
+    assert busy >= positions + layer["drain"] + OVERHEAD
+    if density == 1.0:
+        assert busy == positions + layer["drain"] + OVERHEAD
 
 
 def test_narrow_maps_fill_their_line():
@@ -220,7 +266,7 @@ def test_narrow_maps_fill_their_line():
     rng = np.random.default_rng(seed)
     config = CONFIGURATIONS["tiny"]
     layer, z, kernels = random_layer(rng, config, _shape(5, 1, (3, 1), (1, 1, 0, 0), 1), passes=2)
-    streams = row_streams(rng, config, 0 * z)
+    streams, _ = row_streams(rng, config, layer, 0 * z)
     _, (busy,) = run_layers(config, [(layer, streams, kernels)], seed)
     assert busy == 2 * 5 * config.line_minimum + layer["drain"] + OVERHEAD
 
@@ -249,5 +295,8 @@ def test_model(name):
     for _ in range(40):
         shape = random_shape(rng, config)
         layer, z, kernels = random_layer(rng, config, shape, passes=int(rng.integers(1, 4)))
+        _, made = row_streams(rng, config, layer, z)
         expected = plain_convolution(z, kernels, shape["padding"], shape["stride"])
-        assert np.array_equal(BasisMac.model(z, bottom_right(config, kernels), layer), expected), shape
+        assert np.array_equal(
+            BasisMac.model(config, made, placed_taps(config, kernels, layer), layer), expected
+        ), shape

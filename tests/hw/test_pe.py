@@ -11,13 +11,15 @@ from hw.coefficients import coefficient_write_layout
 from hw.formats import Layer, control_layout
 from hw.pe import ProcessingElement
 from hw.ring import InputRing
+from hw.sparsemap import SparseMapEncoder
 
 from .bench import Bench
 from .layers import (
     CONFIGURATIONS,
-    bottom_right,
     coefficient_writes,
     geometry,
+    in_blocks,
+    placed_taps,
     plain_convolution,
     plain_z,
     random_chunks,
@@ -51,7 +53,9 @@ class _ElementOnRing(wiring.Component):
         m.submodules.ring = ring = InputRing(self._config, readers=self._config.rows)
         m.submodules.element = element = ProcessingElement(self._config)
         m.d.comb += [
+            ring.start.eq(self.start),
             ring.pixel_chunks.eq(self.layer.input_chunks),
+            ring.blocks.eq(self.layer.blocks),
             element.layer.eq(self.layer),
             element.start.eq(self.start),
             self.busy.eq(element.busy),
@@ -80,17 +84,29 @@ class _Layer:
             coefficient_base=base,
             **shape,
         )
-        pixels = shape["height"] * shape["width"]
-        dense, self.chunks = random_chunks(rng, config, pixels, chunks)
+        height, width, blocks = shape["height"], shape["width"], self.fields["blocks"]
+        dense, _ = random_chunks(rng, config, height * width, chunks)
+        fed = in_blocks(self.fields, dense.reshape(1, height, width, chunks, -1))
+        self.chunks = SparseMapEncoder.model(fed.reshape(-1, *dense.shape[1:]))
         self.lists = [random_lists(rng, config, passes, chunks, most=4) for _ in range(config.rows)]
+        # Rows of one class make the same z of their pixels, whichever class it is.
+        classes = config.classes if blocks else 1
+        if blocks:
+            self.lists = [self.lists[row // classes * classes] for row in range(config.rows)]
+            if config.rows % classes:
+                idle = [
+                    {name: field[:1] * 0 + (name == "last") for name, field in words.items()}
+                    for words in self.lists[0]
+                ]
+                self.lists[classes:] = [idle] * (config.rows - classes)
         kernels = rng.integers(-128, 128, (config.bases, *shape["kernel"]))
-        self.bases = bottom_right(config, kernels)
-        z = np.zeros((passes * pixels, config.bases), np.int64)
-        for row_lists in self.lists:
+        self.bases = placed_taps(config, kernels, self.fields)
+        z = np.zeros((passes * height * width, config.bases), np.int64)
+        for row_lists in self.lists[::classes]:
             for place, elements in enumerate(plain_z(config, dense, row_lists, signed)):
                 for value, basis in elements:
                     z[place, basis] += value
-        z = z.reshape(passes, shape["height"], shape["width"], config.bases)
+        z = z.reshape(passes, height, width, config.bases)
         self.results = plain_convolution(z, kernels, shape["padding"], shape["stride"])
 
 
@@ -128,7 +144,7 @@ def run_layers(config, layers, seed, **traffic):
 @pytest.mark.parametrize(
     ("name", "traffic"),
     [("tiny", traffic) for traffic in TRAFFIC]
-    + [(name, "both") for name in ("three rows", "1x1", "5x5", "lanes of a chunk")],
+    + [(name, "both") for name in ("three rows", "four rows", "1x1", "5x5", "lanes of a chunk")],
 )
 def test_random_layers_without_reset(name, traffic):
     seed = 151
@@ -155,7 +171,7 @@ def test_wide_map_then_narrow_map():
     assert results == np.concatenate([layer.results.ravel() for layer in layers]).tolist()
 
 
-@pytest.mark.parametrize("name", ["tiny", "three rows", "1x1", "5x5"])
+@pytest.mark.parametrize("name", ["tiny", "three rows", "four rows", "1x1", "5x5"])
 def test_model(name):
     seed = 153
     print(f"seed {seed}")

@@ -8,6 +8,7 @@ from hw.block import Block
 from hw.butterfly import ControlDecoder
 from hw.coefficients import coefficient_write_layout
 from hw.config import Config
+from hw.feeder import Feeder
 from hw.formats import Layer, coefficient_layout, control_layout, header_layout
 from hw.pe import ProcessingElement
 from hw.protocol import Target
@@ -75,11 +76,14 @@ def basis_words(program, config):
     ]
 
 
-def control_words(image, config):
-    """The map as the ring gets it: one word a chunk."""
+def control_words(image, fields, config):
+    """What the ring gets, one word a chunk: the map as it is fed, for all passes."""
     layout = control_layout(config)
     words = []
-    for chunk in sparsemap.split_chunks(image, config.chunk).tolist():
+    bank = np.zeros((config.activation_words, config.chunk), np.int64)
+    chunks = sparsemap.split_chunks(image, config.chunk)
+    bank[fields["input_base"] : fields["input_base"] + len(chunks)] = chunks
+    for chunk in Feeder.model(bank, fields).tolist():
         mask = [int(value != 0) for value in chunk]
         values = [value for value in chunk if value]
         fields = {
@@ -121,13 +125,19 @@ def make_job(rng, config, kernel, stride, padding, height, width, signed, zeros,
         ]
         masked = np.concatenate(results, axis=None) & (1 << config.accumulator_bits) - 1
         expected.append(masked.tolist())
+    chunks, pixel_chunks = control_words(image, fields, config), fields["input_chunks"]
+    pixels = [chunks[at : at + pixel_chunks] for at in range(0, len(chunks), pixel_chunks)]
+    classes = config.classes if fields["blocks"] else 1
     return {
         "layer": Layer.const(fields).as_bits(),
         "coefficients": coefficient_words(program, config),
         "bases": basis_words(program, config),
-        "chunks": control_words(image, config),
-        "pixel_chunks": fields["input_chunks"],
-        "passes": fields["passes"],
+        "chunks": chunks,
+        "row_chunks": [
+            [chunk for pixel in pixels[row % classes :: classes] for chunk in pixel]
+            for row in range(config.rows)
+        ],
+        "pixel_chunks": pixel_chunks,
         "expected": expected,
     }
 

@@ -50,14 +50,18 @@ def _number(byte, signed):
     return int(byte) - 256 if signed and byte > 127 else int(byte)
 
 
-def _fed(fields, banks):
-    """Int64 [height, width, chunks, N] as the machine feeds it."""
-    chunk = banks.shape[2]
-    fed = np.zeros((fields["height"], fields["width"], fields["input_chunks"], chunk), np.int64)
+def _fed(fields, banks, index=0):
+    """Int64 [rows, columns, chunks, N] of pixels as the machine feeds them in pass ``index``."""
+    chunk, size = banks.shape[2], 2 if fields["blocks"] else 1
+    fed = np.zeros((fields["height"] * size, fields["width"] * size, fields["input_chunks"], chunk), np.int64)
+    base = fields["input_base"] + index // fields["input_repeat"] * fields["input_pass"]
     for row, column, number, lane in np.ndindex(fed.shape):
+        y, x = row - fields["lead_top"], column - fields["lead_left"]
+        if fields["blocks"] and not (0 <= y < fields["map_height"] and 0 <= x < fields["map_width"]):
+            continue
         if number < fields["input_chunks"] - 1 or lane < fields["input_lanes"]:
-            word = row * fields["input_row"] + column * fields["input_pixel"] + number
-            byte = banks[fields["input_bank"], fields["input_base"] + word, lane]
+            word = y * fields["input_row"] + x * fields["input_pixel"] + number
+            byte = banks[fields["input_bank"], base + word, lane]
             fed[row, column, number, lane] = _number(byte, fields["input_signed"])
     return fed
 
@@ -85,7 +89,6 @@ def _requantise(total, scale, fields, residual=0):
 
 def _convolution(program, fields, banks):
     config = program.config
-    fed = _fed(fields, banks)
     bases = np.frombuffer(_memory(program, Target.BASIS), np.int8).astype(np.int64)
     bases = bases.reshape(-1, config.kernel_height, config.kernel_width)
     lists = {
@@ -95,7 +98,8 @@ def _convolution(program, fields, banks):
     }
     results = []
     for slot, number, pe, scale in _slots(program, fields):
-        total = np.zeros(fed.shape[:2], np.int64)
+        fed = _fed(fields, banks, number)
+        total = np.zeros((fields["height"], fields["width"]), np.int64)
         for row in range(config.rows):
             z = np.zeros(fed.shape[:2], np.int64)
             for word in lists[pe * config.rows + row][number]:
@@ -105,24 +109,37 @@ def _convolution(program, fields, banks):
                         z = z + sign * fed[:, :, word.chunk, lane]
                 if word.last:
                     first = fields["basis_base"] + slot * fields["basis_count"] * fields["basis_own"]
-                    total += _spread(z, bases[first + word.basis], fields)
+                    total += _spread(
+                        z, bases[first + word.basis], fields, row % config.classes, config.classes
+                    )
                     z = np.zeros(fed.shape[:2], np.int64)
         for row in range(fields["output_height"]):
             for column in range(fields["output_width"]):
                 at = (slot, row, column)
-                value = int(total[row * fields["stride"], column * fields["stride"]])
+                value = int(total[row, column])
                 results.append((at, _requantise(value, scale, fields, _residual(fields, banks, at))))
     return results
 
 
-def _spread(z, taps, fields):
-    height, width = z.shape
-    kernel_height, kernel_width = taps.shape
-    total = np.zeros_like(z)
-    for row, column, down, right in np.ndindex(height, width, kernel_height, kernel_width):
-        y, x = row - fields["pad_top"] + down, column - fields["pad_left"] + right
-        if 0 <= y < height and 0 <= x < width:
-            total[row, column] += taps[down, right] * z[y, x]
+def _spread(z, taps, fields, number, classes):
+    """What the ``z`` [rows, columns] of the pixels fed add to the outputs, made by a row of class ``number``."""
+    total = np.zeros((fields["height"], fields["width"]), np.int64)
+    blocks, side_by_side = fields["blocks"], fields["side_by_side"]
+    for row, column, down, right in np.ndindex(*z.shape, *taps.shape):
+        # Counted from the last tap: which pixel of two it works for, which output from there.
+        from_bottom, from_right = taps.shape[0] - 1 - down, taps.shape[1] - 1 - right
+        parity = 2 * (1 - from_bottom % 2) + 1 - from_right % 2
+        if side_by_side and parity % classes != number:
+            continue
+        if blocks and (row % 2, column % 2) != divmod(parity, 2):
+            continue
+        if side_by_side:
+            y = row // (1 + blocks) + fields["pad_top"] - ((taps.shape[0] + 1) // 2 - 1 - from_bottom // 2)
+            x = column // (1 + blocks) + fields["pad_left"] - ((taps.shape[1] + 1) // 2 - 1 - from_right // 2)
+        else:
+            y, x = row + fields["pad_top"] - down, column + fields["pad_left"] - right
+        if 0 <= y < total.shape[0] and 0 <= x < total.shape[1]:
+            total[y, x] += taps[down, right] * z[row, column]
     return total
 
 

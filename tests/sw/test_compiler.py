@@ -13,11 +13,13 @@ from sw.compiler import compile_network
 from sw.network import AveragePool, Concatenation, Convolution, IntegerNetwork, MaxPool, TensorInfo
 from sw.placement import lifetimes
 from sw.records import decode_lists
-from sw.schedule import IDLE, channel_efforts, channel_words, schedule_convolution
+from sw.schedule import IDLE, Feed, channel_efforts, channel_words, feed_passes, schedule_convolution
 from sw.unpack import decode_program, unpack
+from sw.window import Sharing, sharing_of
 
 from .machine import execute
 from .networks import random_convolution, random_input, random_network
+from .schedules import schedule_layer, schedule_together
 
 SEEDS = range(8)
 TINY = Config.preset("tiny")
@@ -85,12 +87,20 @@ def test_every_coefficient_word_is_listed_once_in_one_row(preset, seed):
     for layer in random_network(seed, config).layers:
         if not isinstance(layer, Convolution):
             continue
-        schedule = schedule_convolution(layer.coefficients, config)
+        schedule = schedule_layer(layer, config)
         passes = len(schedule.work)
         assert passes == -(-len(layer.coefficients) // config.pes)
         rebuilt = np.zeros_like(layer.coefficients)
         homes, listed = {}, set()
-        for number, pe, row in itertools.product(range(passes), range(config.pes), range(config.rows)):
+        blocks = sharing_of(layer, config) is Sharing.BLOCKS
+        if blocks:
+            assert config.rows == config.classes, "every class is one row here"
+            for lists in zip(*(schedule.lists.values()), strict=True):
+                of_rows = [sorted(words) for words in lists]
+                assert of_rows[:: config.rows] == of_rows[1 :: config.rows], "classes make the same"
+        feed = feed_passes(layer.coefficients, config)
+        rows = range(1 if blocks else config.rows)
+        for number, pe, row in itertools.product(range(passes), range(config.pes), rows):
             words = schedule.lists[pe, row][number]
             assert words, "every row has a word in every pass"
             assert words[-1].last == 1
@@ -107,7 +117,8 @@ def test_every_coefficient_word_is_listed_once_in_one_row(preset, seed):
                 for lane in range(config.chunk):
                     if word.map >> lane & 1:
                         sign = -1 if word.negative >> lane & 1 else 1
-                        rebuilt[k, word.chunk * config.chunk + lane, word.basis] = sign
+                        channel = (feed.first(number) + word.chunk) * config.chunk + lane
+                        rebuilt[k, channel, word.basis] = sign
         np.testing.assert_array_equal(rebuilt, layer.coefficients)
         assert all(len(lists) == passes for lists in schedule.lists.values())
         filled = {at: sum(1 + len(words) for words in lists) for at, lists in schedule.lists.items()}
@@ -119,11 +130,15 @@ def test_efforts_are_those_of_the_schedule(preset, seed):
     config = PRESETS[preset].replace(rows=1 + seed % 3)
     for layer in random_network(seed, PRESETS[preset]).layers:
         if isinstance(layer, Convolution):
-            steps, words = channel_efforts(layer.coefficients, config)
-            schedule = schedule_convolution(layer.coefficients, config)
+            steps, words = channel_efforts(layer.coefficients, config, sharing_of(layer, config))
+            schedule = schedule_layer(layer, config)
             slots = [steps for units in schedule.work for steps in units]
             assert slots == [*steps.tolist(), *[0] * (len(slots) - len(steps))]
-            alone = [schedule_convolution(plane[None], config) for plane in layer.coefficients]
+            everything = Feed(chunks=-(-layer.coefficients.shape[1] // config.chunk), step=0, repeat=1)
+            alone = [
+                schedule_convolution(plane[None], config, sharing_of(layer, config), everything)
+                for plane in layer.coefficients
+            ]
             listed = [sum(1 + len(each.lists[0, row][0]) for row in range(config.rows)) for each in alone]
             assert words.tolist() == listed
 
@@ -132,7 +147,7 @@ def test_slots_are_made_pass_by_pass():
     coefficients = np.zeros((5, 4, 4), np.int8)
     for k, filled in enumerate([1, 4, 2, 4, 3]):
         coefficients[k, 0, :filled] = 1
-    schedule = schedule_convolution(coefficients, TINY.replace(pes=2, rows=1))
+    schedule = schedule_together(coefficients, TINY.replace(pes=2, rows=1))
     assert schedule.work == ((1, 4), (2, 4), (3, 0))
 
 
@@ -140,7 +155,7 @@ def test_longest_first_balances_rows():
     coefficients = np.zeros((1, 16, 4), np.int8)
     for basis, filled in enumerate([4, 3, 2, 1]):
         coefficients[0, : 4 * filled, basis] = -1
-    schedule = schedule_convolution(coefficients, TINY.replace(pes=1, requantisers=1, rows=2))
+    schedule = schedule_together(coefficients, TINY.replace(pes=1, requantisers=1, rows=2))
     assert sorted(len(schedule.lists[0, row][0]) for row in range(2)) == [5, 5]
     assert schedule.work == ((5,),)
 
@@ -238,10 +253,28 @@ def test_sections_carry_what_the_program_says():
 @pytest.mark.parametrize(
     ("size", "kernel", "stride", "padding", "expected"),
     [
-        ((6, 5), (3, 3), 1, (1, 1, 1, 1), {"pad_top": 1, "pad_left": 1, "line": 5, "drain": 6, "stride": 1}),
-        ((6, 6), (3, 3), 2, (0, 0, 1, 1), {"pad_top": 0, "pad_left": 0, "line": 6, "drain": 14, "stride": 2}),
+        (
+            (6, 5),
+            (3, 3),
+            1,
+            (1, 1, 1, 1),
+            {"pad_top": 1, "pad_left": 1, "line": 5, "drain": 6, "blocks": 0, "side_by_side": 0},
+        ),
+        (
+            (6, 6),
+            (3, 3),
+            2,
+            (0, 0, 1, 1),
+            {"pad_top": 0, "pad_left": 0, "line": 4, "drain": 5, "blocks": 1, "lead_top": 1, "lead_left": 1},
+        ),
         ((6, 6), (3, 3), 1, (0, 0, 0, 0), {"pad_top": 0, "pad_left": 0, "output_height": 4, "drain": 14}),
-        ((3, 3), (1, 1), 1, (0, 0, 0, 0), {"pad_top": 2, "pad_left": 2, "line": 4, "drain": 0, "width": 3}),
+        (
+            (3, 3),
+            (1, 1),
+            1,
+            (0, 0, 0, 0),
+            {"pad_top": 1, "pad_left": 1, "line": 4, "drain": 0, "width": 3, "side_by_side": 1},
+        ),
         ((6, 6), (2, 1), 1, (1, 0, 0, 0), {"pad_top": 2, "pad_left": 2, "drain": 0}),
         ((6, 6), (1, 3), 1, (0, 1, 0, 1), {"pad_top": 2, "pad_left": 1, "drain": 1}),
         (

@@ -24,9 +24,9 @@ from sw.network import Convolution
 from sw.ordering import reorder
 from sw.program import Placement
 from sw.records import records
-from sw.schedule import schedule_convolution
 
 from .networks import random_input, random_network
+from .schedules import schedule_layer
 
 TINY = Config.preset("tiny")
 
@@ -321,7 +321,7 @@ def test_the_device_understands_every_load(seed, preset):
             assert memory[Target.PROGRAM, 0, number * LAYER_WORDS + at] == fields[name] & 0xFFFF
         if not isinstance(layer, Convolution):
             continue
-        schedule = schedule_convolution(layer.coefficients, config)
+        schedule = schedule_layer(layer, config)
         for (pe, row), lists in schedule.lists.items():
             address, index = fields["coefficient_base"], pe * config.rows + row
             for words in lists:

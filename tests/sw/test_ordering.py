@@ -6,9 +6,9 @@ from sim.reference import run
 from sw.compiler import compile_network
 from sw.network import INPUT, AveragePool, Concatenation, Convolution, IntegerNetwork, MaxPool, TensorInfo
 from sw.ordering import HOLE, choose_orders, reorder, restore, tied_to
-from sw.schedule import schedule_convolution
 
 from .networks import random_convolution, random_input, random_network, random_placed_network
+from .schedules import schedule_layer
 
 SEEDS = range(8)
 TINY = Config.preset("tiny")
@@ -45,7 +45,7 @@ def passes(order, pes=2):
 
 
 def steps(layer, config):
-    return sum(max(units) for units in schedule_convolution(layer.coefficients, config).work)
+    return sum(max(units) for units in schedule_layer(layer, config).work)
 
 
 def random_orders(made, seed):

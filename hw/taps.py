@@ -1,0 +1,146 @@
+"""Multipliers of the basis MAC, one for each tap, and the chains that collect their products along a kernel row."""
+
+from amaranth import *
+from amaranth.lib import memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from .bases import basis_write_layout
+from .formats import Layer, basis_layout
+from .issue import operand_layout, position_layout
+from .settled import settled
+
+__all__ = ["TapArray", "tap_class", "tap_group", "tap_parity"]
+
+
+def tap_group(index, size):
+    """Which of a kernel's ``size`` rows (or columns) work for the same output when pixels come in twos: the last two do, ..."""
+    return (size + 1) // 2 - 1 - (size - 1 - index) // 2
+
+
+def tap_parity(index, size):
+    """Which pixel of two a row (or column) of the kernel works for: 1 for the second one, as the last does."""
+    return 1 - (size - 1 - index) % 2
+
+
+def tap_class(config, r, s):
+    """Class of the operand that tap (r, s) takes."""
+    parities = 2 * tap_parity(r, config.kernel_height) + tap_parity(s, config.kernel_width)
+    return parities % config.classes
+
+
+class TapArray(wiring.Component):
+    """Multiplies operands with the taps of their bases and sums each kernel row in transposed form.
+
+    Each multiplier has a register; the registers of one kernel row form a chain that moves by one at every position.
+    A tap whose result would lie outside of the map is masked::
+
+        cycle   operands   taps, masks   product   chain
+          t     z, m
+          t+1              B[m]
+          t+2                            B[m]*z
+          t+3                                      sums, advance: + product
+
+    Side by side, two neighbouring taps of a row work for one output: the chain then moves in steps of two.
+
+    Parameters
+    ----------
+    config : Config
+
+    Members
+    -------
+    layer : in
+    basis : stream of ``basis_write_layout``, in
+        Always ready. ``pe`` and ``every`` have been seen to.
+    operands : array of ``operand_layout``, in, one for each class
+    position : ``position_layout``, in
+    advance : in
+        The position ends with these operands.
+    sums : array of signed ``accumulator_bits``, out
+        Row sums of the position, while ``finished``.
+    prepared, finished : out
+        ``advance`` two and three cycles later.
+    """
+
+    def __init__(self, config):
+        self._config = config
+        super().__init__(
+            {
+                "layer": In(Layer),
+                "basis": In(stream.Signature(basis_write_layout(config))),
+                "operands": In(operand_layout(config)).array(config.classes),
+                "position": In(position_layout(config)),
+                "advance": In(1),
+                "sums": Out(signed(config.accumulator_bits)).array(config.kernel_height),
+                "prepared": Out(1),
+                "finished": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        config, layer = self._config, self.layer
+        place_bits = config.line.bit_length()
+        side_by_side = settled(m, layer.side_by_side[0])
+        m.submodules.bases = bases = memory.Memory(
+            shape=basis_layout(config), depth=2 << config.basis_bits, init=[]
+        )
+        write_port = bases.write_port()
+        m.d.comb += [
+            write_port.addr.eq(Cat(self.basis.p.basis, self.basis.p.half)),
+            write_port.data.eq(self.basis.p.taps),
+            write_port.en.eq(self.basis.valid),
+            self.basis.ready.eq(1),
+        ]
+        m.d.sync += [self.prepared.eq(self.advance), self.finished.eq(self.prepared)]
+
+        def reaches(place, extent, index, size):
+            """Whether a tap at ``place`` works for an output within the map."""
+            offset = Mux(side_by_side, tap_group(index, size), index)
+            return (place >= settled(m, offset)) & (place < settled(m, extent + offset, width=place_bits + 2))
+
+        rows = [
+            reaches(self.position.row, layer.height[:place_bits], r, config.kernel_height)
+            for r in range(config.kernel_height)
+        ]
+        columns = [
+            reaches(self.position.column, layer.line[:place_bits], s, config.kernel_width)
+            for s in range(config.kernel_width)
+        ]
+        # A z of a block meets only the taps of its own pixel.
+        in_blocks = settled(m, layer.blocks[0])
+        taps, later = [], []
+        for number, operand in enumerate(self.operands):
+            read_port = bases.read_port(domain="comb")
+            m.d.comb += read_port.addr.eq(Cat(operand.basis, self.position.half))
+            taps.append(read_port.data)
+            z = Signal(signed(config.z_bits), name=f"z_{number}")
+            m.d.sync += z.eq(operand.z)
+            later.append(z)
+
+        for r in range(config.kernel_height):
+            carried = Const(0, signed(config.accumulator_bits))
+            before = carried
+            for s in range(config.kernel_width):
+                number = tap_class(config, r, s)
+                operand = self.operands[number]
+                own_pixel = ~in_blocks | (
+                    (operand.pixel_row == tap_parity(r, config.kernel_height))
+                    & (operand.pixel_column == tap_parity(s, config.kernel_width))
+                )
+                tap = Signal(signed(8), name=f"tap_{r}_{s}")
+                product = Signal(signed(8 + config.z_bits), name=f"product_{r}_{s}")
+                chain = Signal(signed(config.accumulator_bits), name=f"chain_{r}_{s}")
+                total = Signal(signed(config.accumulator_bits), name=f"total_{r}_{s}")
+                meets = operand.use & rows[r] & columns[s] & own_pixel
+                m.d.sync += [
+                    tap.eq(Mux(meets, taps[number][r * config.kernel_width + s], 0)),
+                    product.eq(tap * later[number]),
+                ]
+                m.d.comb += total.eq(chain + product)
+                joins = s > 0 and tap_group(s, config.kernel_width) == tap_group(s - 1, config.kernel_width)
+                moved = Mux(side_by_side, 0, carried) if joins else carried
+                m.d.sync += chain.eq(Mux(self.finished, moved, total))
+                carried = total + Mux(side_by_side, before, 0) if joins else total
+                before = total
+            m.d.comb += self.sums[r].eq(carried)
+        return m
