@@ -47,7 +47,7 @@ def test_cycles_are_those_of_the_device(config, tmp_path):
 
 
 def test_cycles_depend_on_the_image():
-    program, network, images = make(4, TINY)
+    program, network, images = make(6, TINY)
     images[1] = 0
     dense, empty = layer_cycles(program, reference.run(network, images))
     assert empty.tolist() != dense.tolist()
