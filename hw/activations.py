@@ -23,20 +23,21 @@ def activation_write_layout(config):
 
 
 class ActivationMemory(wiring.Component):
-    """Three banks, of which a layer reads one or two and writes another.
+    """Three banks, of which a layer reads one or two and writes one, be it another or one that it reads.
 
     Chunks are stored dense: a slot must have room for N values whether or not they are zero, so a mask would only add
     bits, and P output channels a pass fill parts of a chunk, which byte enables do without reading it first. The
     SparseMap encoder sits behind the read port.
 
-    Each read port has a latency of two cycles and gives one chunk a cycle; a stalled response stalls its requests.
+    Each read port has a latency of two cycles and gives one chunk a cycle; a stalled response stalls its requests. A
+    chunk that is written in the cycle in which its request is taken comes as it was before.
 
     Members
     -------
     write : stream of ``activation_write_layout``, in
         Always ready.
     requests : array of streams of ``read_layout``, in
-        Two ports; they must not ask for the same bank at the same time.
+        Two ports; they must not ask for the same bank at the same time. Any bank may be written meanwhile.
     responses : array of streams of ``dense_layout``, out
     """
 

@@ -22,7 +22,15 @@ from . import reference
 from .runner import run_bench
 from .simulators import BenchFailure, build_simulator, cache_folder, to_verilog
 
-__all__ = ["CORRUPTIONS", "Mismatch", "NetworkRun", "accelerator_verilog", "simulate"]
+__all__ = [
+    "CORRUPTIONS",
+    "Mismatch",
+    "NetworkRun",
+    "StreamRun",
+    "accelerator_verilog",
+    "simulate",
+    "simulate_stream",
+]
 
 #: What ``simulate(corrupt=...)`` can damage, to see that it is noticed.
 CORRUPTIONS = ("coefficient", "basis", "expected")
@@ -86,6 +94,28 @@ class NetworkRun:
         return not self.mismatches
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StreamRun:
+    """Images that the simulated accelerator ran one after the other."""
+
+    #: Whether each image was loaded while the one before ran.
+    overlapped: bool
+    #: int64 [images, K, H, W].
+    outputs: np.ndarray
+    #: int64 [images]: cycles of each run, as the device counts them.
+    cycles: np.ndarray
+    #: Clock cycles from the first run to the answer that the last is over: runs, and what of loading and reading
+    #: took time of its own, with a byte a cycle each way.
+    stream_cycles: int
+    #: Results that differ from the reference.
+    mismatches: tuple[Mismatch, ...]
+
+    @property
+    def passed(self):
+        """Every result equals the reference."""
+        return not self.mismatches
+
+
 def simulate(
     program,
     network,
@@ -135,13 +165,9 @@ def simulate(
     BenchFailure
         If the simulation came to no result: the device refused a request or did not answer.
     """
-    if program.config != config:
-        raise ValueError(f"expected a program for {config.name}, got one for {program.config.name}")
     if corrupt not in (None, *CORRUPTIONS):
         raise ValueError(f"expected a corruption from {', '.join(CORRUPTIONS)}, got {corrupt!r}")
-    tensors = reference.run(network, images)
-    if not len(tensors[INPUT]):
-        raise ValueError("expected at least one image, got none")
+    tensors = _reference_tensors(program, network, images, config)
     if corrupt == "expected":
         tensors[program.layer_names[0]][0, 0, 0, 0] ^= 1
     elif corrupt:
@@ -178,6 +204,56 @@ def simulate(
     )
 
 
+def simulate_stream(
+    program,
+    network,
+    images,
+    *,
+    config,
+    work_dir,
+    overlap=True,
+    limit_cycles=LIMIT_CYCLES,
+    limit_seconds=3600,
+):
+    """Run images one after the other as a user would, and compare their results with ``sim.reference``.
+
+    Each image is loaded while the one before runs if ``overlap``, and if the program frees the words of the input
+    during a run (``input_free``). Parameters are those of ``simulate``.
+
+    Returns
+    -------
+    StreamRun
+
+    Raises
+    ------
+    BenchFailure
+        If the simulation came to no result: the device refused a request or did not answer.
+    """
+    tensors = _reference_tensors(program, network, images, config)
+    overlapped = overlap and any(step["input_free"] for step in program.layers)
+    bench = _Bench(
+        program, tensors, accelerator_verilog(config), False, limit_cycles, limit_seconds, overlapped
+    )
+    report, outputs = bench.run(Path(work_dir).absolute() / "stream", slice(None))
+    return StreamRun(
+        overlapped=overlapped,
+        outputs=outputs["outputs"],
+        cycles=outputs["run_cycles"],
+        stream_cycles=report["stream_cycles"],
+        mismatches=tuple(Mismatch(**fields) for fields in report["mismatches"]),
+    )
+
+
+def _reference_tensors(program, network, images, config):
+    """All tensors of the reference, or ``ValueError`` if there is nothing that could be simulated."""
+    if program.config != config:
+        raise ValueError(f"expected a program for {config.name}, got one for {program.config.name}")
+    tensors = reference.run(network, images)
+    if not len(tensors[INPUT]):
+        raise ValueError("expected at least one image, got none")
+    return tensors
+
+
 def accelerator_verilog(config):
     """Verilog of the accelerator, module ``top``; kept, as elaboration takes seconds."""
     sources = sorted(Path(hw.__file__).parent.glob("*.py"))
@@ -205,6 +281,8 @@ class _Bench:
     every_tensor: bool
     limit_cycles: int
     limit_seconds: int
+    #: To run images as a stream: whether each is loaded during the run before.
+    overlap: bool | None = None
 
     def run(self, folder, images, *, waves=None, progress=None):
         """Report and arrays of the bench, which may have found differences but must have come to its end."""
@@ -217,6 +295,7 @@ class _Bench:
         parameters = {
             "folder": str(folder),
             "every_tensor": self.every_tensor,
+            "overlap": self.overlap,
             "stop_at_first": waves is not None,
             "limit_cycles": self.limit_cycles,
         }

@@ -1,4 +1,4 @@
-"""Activation memory: both read ports and the byte enables, against a dictionary."""
+"""Activation memory: both read ports, the byte enables, and a word that is read as it is written, against a dictionary."""
 
 import random
 
@@ -58,3 +58,42 @@ async def keeps_what_was_written(dut, traffic):
         cycles = [cycle for cycle, _ in monitors[port].transfers]
         if traffic == "free":
             assert cycles[-1] - cycles[0] == len(cycles) - 1, "not one chunk a cycle"
+
+
+@cocotb.test
+async def gives_the_word_that_a_write_replaces(dut):
+    """Every cycle reads and writes one word; other lanes than the written ones are as they were, too."""
+    parameters = bench_parameters()
+    config = Config.from_dict(parameters["config"])
+    generator = random.Random(parameters["seed"])
+    write_layout = activation_write_layout(config)
+    chunks = dense_layout(config)
+    full = (1 << config.chunk) - 1
+    steps = []
+    for number in range(200):
+        place = {"bank": Bank.B, "address": generator.randrange(2)}
+        values = [generator.randrange(256) for _ in range(config.chunk)]
+        # Whole words first.
+        lanes = generator.randrange(full + 1) if number > 10 else full
+        steps.append((place, lanes, values))
+    writer, request = StreamSource(dut, "write"), StreamSource(dut, "requests__0")
+    response = StreamSink(dut, "responses__0")
+    writes, requests = StreamMonitor(dut, "write"), StreamMonitor(dut, "requests__0")
+    await start(dut, limit_cycles=20000)
+    cocotb.start_soon(
+        writer.send(
+            [write_layout.const({**place, "lanes": m, "values": v}).as_bits() for place, m, v in steps]
+        )
+    )
+    cocotb.start_soon(request.send([read_layout.const(place).as_bits() for place, _, _ in steps]))
+    received = [list(chunks.from_bits(bits)) for bits in await response.receive(len(steps))]
+    assert [cycle for cycle, _ in writes.transfers] == [cycle for cycle, _ in requests.transfers]
+    words, known = [[0] * config.chunk, [0] * config.chunk], [False, False]
+    for (place, lanes, values), got in zip(steps, received, strict=True):
+        at = place["address"]
+        if known[at]:
+            assert got == words[at]
+        known[at] |= lanes == full
+        for lane in range(config.chunk):
+            if lanes >> lane & 1:
+                words[at][lane] = values[lane]

@@ -126,6 +126,25 @@ class NetworkRunner:
         answer = await host.request(frames.counters_frame(0, count))
         self.counters.append(program.layer_sums(frames.decode_counters(answer, count)))
 
+    async def stream(self, *, overlap):
+        """All images one after the other, each loaded during the run before with ``overlap``, after it without.
+
+        Gives the cycles from the first run to the answer of the last.
+        """
+        program, host = self._program, self._host
+        await self._write(0)
+        begin = get_sim_time("ns")
+        for image in range(self.images):
+            await host.request(frames.run_frame(0, len(program.layers)))
+            if overlap and image + 1 < self.images:
+                await self._write(image + 1)
+            self.run_cycles.append(frames.decode_cycles(await host.request(frames.wait_frame())))
+            end = get_sim_time("ns")
+            self.outputs.append(await self._check(image, program.output_name, whole=True))
+            if not overlap and image + 1 < self.images:
+                await self._write(image + 1)
+        return round((end - begin) / CLOCK_NANOSECONDS)
+
     async def _write(self, image):
         program = self._program
         placement, tensor = program.tensors[INPUT], self._expected[INPUT][image]
@@ -166,13 +185,18 @@ async def equals_the_reference(dut):
     runner = NetworkRunner(dut, folder, parameters)
     await start(dut, limit_cycles=None)
     await runner.load()
-    for image in range(runner.images):
-        await runner.run(image)
-        (folder / "progress").write_text(str(image + 1))
-        if runner.mismatches:
-            break
+    stream_cycles = None
+    if parameters["overlap"] is not None:
+        stream_cycles = await runner.stream(overlap=parameters["overlap"])
+    else:
+        for image in range(runner.images):
+            await runner.run(image)
+            (folder / "progress").write_text(str(image + 1))
+            if runner.mismatches:
+                break
     report = {
         "mismatches": runner.mismatches,
+        "stream_cycles": stream_cycles,
         "simulated_cycles": round(get_sim_time("ns") / CLOCK_NANOSECONDS),
     }
     (folder / "report.json").write_text(json.dumps(report))

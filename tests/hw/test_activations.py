@@ -89,6 +89,41 @@ def test_two_ports_and_a_writer(read, traffic):
         assert sinks[port].payloads == expected[bank, addresses[port]].tolist()
 
 
+@pytest.mark.parametrize("traffic", TRAFFIC)
+def test_a_bank_is_read_and_written_at_once(traffic):
+    """Few words, so that a word is often read and written in one cycle: it then comes as it was."""
+    seed = 174
+    print(f"seed {seed}")
+    rng = np.random.default_rng(seed)
+    banks = np.zeros((BANKS, WORDS, CONFIG.chunk), np.int64)
+    dut = ActivationMemory(CONFIG)
+    bench = Bench(dut, seed=seed, **TRAFFIC[traffic])
+    writes = [{**write, "address": write["address"] % 3} for write in random_writes(rng, banks, 300)]
+    writer = bench.source(dut.write, writes)
+    addresses = rng.integers(0, 3, 200).tolist()
+    reader = bench.source(dut.requests[0], [{"bank": 1, "address": address} for address in addresses])
+    sink = bench.sink(dut.responses[0])
+
+    async def script():
+        await bench.take(sink, len(addresses))
+
+    bench.run(script)
+    words = np.zeros((3, CONFIG.chunk), np.int64)
+    expected, collisions, written = [], 0, dict(zip(writer.accepted, writes, strict=False))
+    read = dict(zip(reader.accepted, addresses, strict=True))
+    for cycle in range(max(read) + 1):
+        write = written.get(cycle)
+        write = write if write and write["bank"] == 1 else None
+        if cycle in read:
+            expected.append(words[read[cycle]].tolist())
+            collisions += write is not None and write["address"] == read[cycle]
+        for lane in range(CONFIG.chunk):
+            if write and write["lanes"] >> lane & 1:
+                words[write["address"], lane] = write["values"][lane]
+    assert sink.payloads == expected
+    assert collisions > 5
+
+
 def test_ports_change_banks_from_one_request_to_the_next():
     rng = np.random.default_rng(173)
     banks = np.zeros((BANKS, WORDS, CONFIG.chunk), np.int64)

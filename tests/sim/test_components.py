@@ -56,4 +56,4 @@ def test_input_ring(preset, readers):
 @pytest.mark.parametrize("preset", PRESETS)
 def test_activation_memory(preset):
     config = Config.preset(preset)
-    bench(ActivationMemory(config), "activations", len(TRAFFIC), config=config)
+    bench(ActivationMemory(config), "activations", len(TRAFFIC) + 1, config=config)

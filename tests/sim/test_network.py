@@ -1,15 +1,19 @@
 """Whole networks on the simulated accelerator: right ones pass, and every kind of damage is seen."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from hw.config import Config
+from hw.formats import LAYER_FIELDS, LAYER_WORDS
+from hw.protocol import Target
 from sim import reference
 from sim.counting import count
-from sim.network import CORRUPTIONS, simulate
+from sim.network import CORRUPTIONS, simulate, simulate_stream
 from sim.runner import BenchFailure
 from sw.compiler import compile_network
-from sw.network import IntegerNetwork, TensorInfo
+from sw.network import INPUT, IntegerNetwork, TensorInfo
 from tests.sw.networks import random_convolution, random_input, random_network
 
 #: Compiling simulators takes a minute.
@@ -67,6 +71,36 @@ def test_results_alone(tmp_path):
     program, network, images = make(3, images=2)
     run = simulate(program, network, images, config=CONFIG, work_dir=tmp_path, every_tensor=False)
     assert run.passed and run.tensors == 1 and len(run.outputs) == 2
+
+
+def free_input(program):
+    """The program with ``input_free`` in every step after the last that reads the input, whose words are its own."""
+    last = max(number for number, names in enumerate(program.layer_inputs) if INPUT in names)
+    steps, sections = [], list(program.sections)
+    for step, (fields, layer) in enumerate(zip(program.layers, program.step_layers, strict=True)):
+        steps.append({**fields, "input_free": int(layer > last)})
+        word = step * LAYER_WORDS + list(LAYER_FIELDS).index("input_free")
+        for number, section in enumerate(sections):
+            place = 2 * (word - section.address)
+            if section.target is Target.PROGRAM and 0 <= place < len(section.data):
+                data = bytearray(section.data)
+                data[place] = int(layer > last)
+                sections[number] = dataclasses.replace(section, data=bytes(data))
+    return dataclasses.replace(program, layers=tuple(steps), sections=tuple(sections))
+
+
+def test_images_are_loaded_while_others_run(tmp_path):
+    program, network, images = make(4, images=4, layers=5)
+    program = free_input(program)
+    arguments = {"config": CONFIG, "work_dir": tmp_path}
+    together = simulate_stream(program, network, images, **arguments)
+    apart = simulate_stream(program, network, images, overlap=False, **arguments)
+    assert together.passed and together.overlapped
+    assert apart.passed and not apart.overlapped
+    assert together.outputs.tolist() == apart.outputs.tolist()
+    # Loading takes no cycle from a run: units that write go first.
+    assert together.cycles.tolist() == apart.cycles.tolist()
+    assert together.cycles.sum() < together.stream_cycles < apart.stream_cycles
 
 
 @pytest.mark.parametrize("corrupt", CORRUPTIONS)
