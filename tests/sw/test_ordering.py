@@ -267,6 +267,19 @@ def test_what_is_pooled_has_whole_chunks():
     assert [len(first[name]) for name in ("a", "b", "ab", "c", "abc")] == [4, 8, 12, 2, 14]
 
 
+def test_what_is_added_to_a_concatenation_passes_on_its_whole_chunks():
+    wide, like = (TensorInfo(channels=count, height=4, width=4, signed=False) for count in (10, 8))
+    made = dense(
+        convolution("d", "abc", [1] * 8, wide),
+        convolution("e", "d", [1] * 8, like, residual="ab"),
+        Concatenation(name="de", inputs=("e", "d")),
+        MaxPool(name="pool", input="e", window=(2, 2), stride=2),
+    )
+    orders = choose_orders(made, TINY)
+    assert orders["e"] == orders["ab"] == orders["pool"] and len(orders["e"]) == 12
+    assert [len(orders[name]) for name in ("a", "b", "c")] == [4, 8, 2]
+
+
 def test_the_input_as_a_part_has_whole_chunks():
     source = TensorInfo(channels=3, height=4, width=4, signed=False)
     made = network(
