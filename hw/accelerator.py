@@ -7,11 +7,11 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from .activations import ActivationMemory
 from .average_pool import AveragePool
 from .bases import BasisLoader
-from .block import Block
 from .feeder import Feeder
 from .formats import Operation
 from .link import HostLink
 from .max_pool import MaxPool
+from .pe_array import PeArray
 from .requantiser import Requantiser
 from .select import ReadSelect, WriteSelect
 from .sequencer import Owner, Sequencer
@@ -29,7 +29,7 @@ class Accelerator(wiring.Component):
 
         i -> host link -> store -> program -> sequencer -> starts, layer
                                 -> bases, coefficients, scales, tables
-                                -> activation memory -> feeder -> SparseMap encoder -> block -> requantiser
+                                -> activation memory -> feeder -> SparseMap encoder -> array -> requantiser
                                      ^     ^     |-> windows -> sums ------------------------------^  |
                                      |     |            |-> maximum                                   |
                                      |     |------------------'                                       |
@@ -64,7 +64,7 @@ class Accelerator(wiring.Component):
         m.submodules.feeder = feeder = Feeder(config)
         m.submodules.basis_loader = basis_loader = BasisLoader(config)
         m.submodules.encoder = encoder = SparseMapEncoder(config)
-        m.submodules.block = block = Block(config)
+        m.submodules.array = array = PeArray(config)
         m.submodules.requantiser = requantiser = Requantiser(config)
         m.submodules.max_pool = max_pool = MaxPool(config)
         m.submodules.average_pool = average_pool = AveragePool(config)
@@ -83,8 +83,8 @@ class Accelerator(wiring.Component):
         connect(m, store=store.basis, basis_loader=basis_loader.store)
         connect(m, store=store.scale, requantiser=requantiser.scale)
         connect(m, store=store.table, requantiser=requantiser.table)
-        for source, destination in zip(store.coefficients, block.coefficients, strict=True):
-            connect(m, store=source, block=destination)
+        for source, destination in zip(store.coefficients, array.coefficients, strict=True):
+            connect(m, store=source, array=destination)
 
         # Activation memory: the first read port has an owner, the second reads residuals.
         connect(m, readers=readers.request, activations=activations.requests[0])
@@ -106,11 +106,11 @@ class Accelerator(wiring.Component):
 
         # The way of the data.
         connect(m, feeder=feeder.o, encoder=encoder.i)
-        connect(m, encoder=encoder.o, block=block.i)
-        connect(m, basis_loader=basis_loader.bases, block=block.basis)
-        connect(m, basis_loader=basis_loader.loaded, block=block.loaded)
-        for source, destination in zip(block.o, requantiser.results, strict=True):
-            connect(m, block=source, requantiser=destination)
+        connect(m, encoder=encoder.o, array=array.i)
+        connect(m, basis_loader=basis_loader.bases, array=array.basis)
+        connect(m, basis_loader=basis_loader.loaded, array=array.loaded)
+        for source, destination in zip(array.o, requantiser.results, strict=True):
+            connect(m, array=source, requantiser=destination)
         connect(m, average_pool=average_pool.sums, requantiser=requantiser.sums)
         averaging = sequencer.layer.operation == Operation.AVERAGE_POOL.value
         m.d.comb += [
@@ -123,22 +123,22 @@ class Accelerator(wiring.Component):
 
         # Control.
         m.d.comb += [
-            feeder.arrived.eq(block.i.valid & block.i.ready),
+            feeder.arrived.eq(array.i.valid & array.i.ready),
             link.running.eq(sequencer.running),
             link.input_free.eq(sequencer.input_free),
             link.cycles.eq(sequencer.cycles),
             sequencer.clear.eq(link.clear_cycles),
             readers.owner.eq(sequencer.owner),
             feeder.start.eq(sequencer.start_convolution),
-            block.start.eq(sequencer.start_convolution),
+            array.start.eq(sequencer.start_convolution),
             basis_loader.start.eq(sequencer.start_convolution),
-            basis_loader.needed.eq(block.needed),
+            basis_loader.needed.eq(array.needed),
             windows.start.eq(sequencer.start_pool),
             requantiser.start.eq(sequencer.start_requantiser),
             sequencer.busy.eq(
-                feeder.busy | block.busy | requantiser.busy | windows.busy | max_pool.write.valid
+                feeder.busy | array.busy | requantiser.busy | windows.busy | max_pool.write.valid
             ),
         ]
-        for unit in (feeder, basis_loader, block, requantiser, windows, max_pool, average_pool):
+        for unit in (feeder, basis_loader, array, requantiser, windows, max_pool, average_pool):
             m.d.comb += unit.layer.eq(sequencer.layer)
         return m

@@ -18,7 +18,14 @@ __all__ = ["Block"]
 
 
 class Block(wiring.Component):
-    """P processing elements and the input ring that their rows read.
+    """Some processing elements and the input ring that their rows read.
+
+    Parameters
+    ----------
+    config : Config
+        ``block_pes`` PEs.
+    first_pe : int
+        Number of its first PE among those of all blocks.
 
     Members
     -------
@@ -39,8 +46,9 @@ class Block(wiring.Component):
     o : array of streams of signed ``accumulator_bits``, out, one for each PE
     """
 
-    def __init__(self, config):
+    def __init__(self, config, first_pe=0):
         self._config = config
+        self._first_pe = first_pe
         super().__init__(
             {
                 "layer": In(Layer),
@@ -48,18 +56,18 @@ class Block(wiring.Component):
                 "busy": Out(1),
                 "i": In(stream.Signature(control_layout(config))),
                 "coefficients": In(stream.Signature(coefficient_write_layout(config))).array(
-                    config.pes * config.rows
+                    config.block_pes * config.rows
                 ),
                 "basis": In(stream.Signature(basis_write_layout(config))),
                 "loaded": In(stream.Signature(loaded_layout)),
                 "needed": Out(2),
-                "o": Out(stream.Signature(signed(config.accumulator_bits))).array(config.pes),
+                "o": Out(stream.Signature(signed(config.accumulator_bits))).array(config.block_pes),
             }
         )
 
     @staticmethod
     def model(config, chunks, lists, bases, layer):
-        """Results of every PE, int64 [P, passes, output_height, output_width].
+        """Results of every PE, int64 [PEs, passes, output_height, output_width].
 
         ``lists`` has for each PE what ``ProcessingElement.model`` takes; the rest is the same for all.
         """
@@ -70,7 +78,7 @@ class Block(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config = self._config
-        m.submodules.ring = ring = InputRing(config, readers=config.pes * config.rows)
+        m.submodules.ring = ring = InputRing(config, readers=config.block_pes * config.rows)
         m.d.comb += [
             ring.start.eq(self.start),
             ring.pixel_chunks.eq(self.layer.input_chunks),
@@ -78,17 +86,19 @@ class Block(wiring.Component):
         ]
         connect(m, chunks=flipped(self.i), ring=ring.i)
 
-        busy = Signal(config.pes)
+        busy = Signal(config.block_pes)
         needed = []
         m.d.comb += [self.busy.eq(busy.any()), self.basis.ready.eq(1), self.loaded.ready.eq(1)]
-        for index in range(config.pes):
+        for index in range(config.block_pes):
             m.submodules[f"pe_{index}"] = pe = ProcessingElement(config)
             m.d.comb += [
                 pe.layer.eq(self.layer),
                 pe.start.eq(self.start),
                 busy[index].eq(pe.busy),
                 pe.basis.payload.eq(self.basis.payload),
-                pe.basis.valid.eq(self.basis.valid & (self.basis.p.every | (self.basis.p.pe == index))),
+                pe.basis.valid.eq(
+                    self.basis.valid & (self.basis.p.every | (self.basis.p.pe == self._first_pe + index))
+                ),
                 pe.loaded.payload.eq(self.loaded.payload),
                 pe.loaded.valid.eq(self.loaded.valid),
             ]

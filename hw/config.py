@@ -40,6 +40,8 @@ class Config:
     rows: int = 2
     #: P: processing elements, each with one MAC of ``kernel_height * kernel_width`` multipliers.
     pes: int = 2
+    #: Blocks that the PEs are dealt into, each with an input ring of its own. Divides ``pes``.
+    blocks: int = 1
     #: Results that are requantised in one cycle. A power of two that divides ``pes`` and ``chunk``.
     requantisers: int = 2
     #: R: rows of the largest kernel.
@@ -107,6 +109,7 @@ class Config:
             "requantisers",
             f"a divisor of {self.pes} pes and of the chunk of {self.chunk}",
         )
+        self._require(self.pes % self.blocks == 0, "blocks", f"a divisor of {self.pes} pes")
         self._require(self.kernel_height <= 7, "kernel_height", "at most 7")
         self._require(self.kernel_width <= 7, "kernel_width", "at most 7")
         self._require(self.channels % self.chunk == 0, "channels", f"a multiple of the chunk of {self.chunk}")
@@ -200,6 +203,11 @@ class Config:
     def basis_bits(self):
         """Bits of a basis number within a layer."""
         return max(1, (self.bases - 1).bit_length())
+
+    @property
+    def block_pes(self):
+        """PEs of one block."""
+        return self.pes // self.blocks
 
     @property
     def classes(self):
