@@ -114,11 +114,12 @@ class NetworkBuilder:
         taps = random.standard_normal((bases, kernel, kernel))
         self._convolution(name, input, coefficients, taps, stride, padding, residual, relu)
 
-    def dense(self, name, input, outputs, *, kernel=3, stride=1, padding=None):
-        """An uncompressed 8-bit layer: every output channel has one basis for each input channel."""
+    def dense(self, name, input, outputs, *, stride=1, padding=None, taps=None):
+        """An uncompressed 8-bit layer of 3x3 kernels: every output channel has one basis for each input channel."""
         channels = self._channels(input)
         coefficients = np.broadcast_to(np.eye(channels, dtype=np.int8), (outputs, channels, channels)).copy()
-        taps = self._random.standard_normal((outputs, channels, kernel, kernel))
+        if taps is None:
+            taps = self._random.standard_normal((outputs, channels, 3, 3))
         self._convolution(name, input, coefficients, taps, stride, padding, None, True)
 
     def depthwise(self, name, input, *, stride=1, padding=None):

@@ -16,6 +16,7 @@ from sim.baselines import DenseLayer
 from sw.network import INPUT, Convolution
 
 from .random_network import NetworkBuilder, Structure, smooth_image
+from .stem import stem_planes, stem_taps
 
 __all__ = ["BOARD", "LARGE", "STRUCTURES", "WORKLOADS", "Workload", "build"]
 
@@ -207,21 +208,11 @@ def _vgg16():
 
 
 def _resnet18():
-    """ImageNet shapes. The 7x7 stem of stride 2 is the same sum as 3x3 kernels over nine shifted copies of each channel.
-
-    ``out(y, x) = sum w[3a+r, 3b+s] * image[2y+r + 3a-3, 2x+s + 3b-3]`` over a, b, r, s < 3 with zero taps from row and
-    column 7 on; copy (a, b) is the image moved by (3a-3, 3b-3), which the host makes when it sends the image.
-    """
+    """ImageNet shapes; the stem is rewritten as ``bench.stem`` says."""
     image = smooth_image(np.random.default_rng(18), 3, 224, 224)
-    padded = np.pad(image, ((0, 0), (3, 4), (3, 4)))
-    copies = [
-        padded[channel, 3 * a : 3 * a + 225, 3 * b : 3 * b + 225]
-        for channel in range(3)
-        for a in range(3)
-        for b in range(3)
-    ]
-    made = _builder("resnet18", 3, 224, 24, image=np.stack(copies))
-    made.dense("stem", INPUT, 64, stride=2, padding=(0, 0, 0, 0))
+    made = _builder("resnet18", 3, 224, 24, image=stem_planes(image))
+    weights = np.random.default_rng(7).standard_normal((64, 3, 7, 7))
+    made.dense("stem", INPUT, 64, stride=2, padding=(0, 0, 0, 0), taps=stem_taps(weights))
     originals = {
         "stem": DenseLayer(
             activations=image, weights=np.ones((64, 3, 7, 7), np.int8), stride=2, padding=(3, 3, 3, 3)

@@ -12,7 +12,7 @@ The model
 - Filters that do not fit a cluster at once are further groups, for which the window is broadcast again.
 
 In its favour
-- Clusters x units (8 to 64 units, of any number that divides the multipliers) are those that are best for the network; whether units take one
+- Clusters x units (16 to 64 units, of any number that divides the multipliers) are those that are best for the network; whether units take one
   filter or two is chosen for each layer. In depthwise layers, where filters share no window, every unit is fed its own.
 - A chunk takes 128 values of the window whatever their channel, row and column: real chunks end with the channels of a pixel.
 - Positions and groups are shared out among the clusters without loss; only a single one is never split.
@@ -27,7 +27,7 @@ from numba import njit
 __all__ = ["cluster_cycles", "cycles", "shapes"]
 
 _CHUNK, _WORD = 128, 64
-_LEAST_UNITS, _MOST_UNITS = 8, 64
+_LEAST_UNITS, _MOST_UNITS = 16, 64
 
 
 def shapes(multipliers):

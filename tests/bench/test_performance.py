@@ -7,6 +7,7 @@ from bench import page, performance
 from bench.components import COMPONENTS, component_luts
 from bench.random_network import smooth_image
 from bench.rtl import sampled_layers
+from bench.stem import stem_planes, stem_taps
 from bench.workloads import BOARD, build
 from sim import reference
 from sim.baselines import BASELINES
@@ -97,6 +98,19 @@ def test_sampled_layers_are_parts_of_the_whole():
         if layer.residual is None:
             assert (cut[inner] == work.tensors[name][inner]).all(), name
         assert cut.any(), name
+
+
+def test_the_stem_of_resnet18_is_the_same_sum():
+    random = np.random.default_rng(3)
+    image, weights = random.integers(-9, 10, (2, 12, 16)), random.integers(-9, 10, (4, 2, 7, 7))
+
+    def convolve(source, kernels):
+        windows = np.lib.stride_tricks.sliding_window_view(source, kernels.shape[2:], axis=(1, 2))
+        return np.einsum("cyxrs,kcrs->kyx", windows[:, ::2, ::2], kernels)
+
+    expected = convolve(np.pad(image, ((0, 0), (3, 3), (3, 3))), weights)
+    assert (convolve(stem_planes(image), stem_taps(weights)) == expected).all()
+    assert (stem_taps(np.ones((1, 1, 7, 7))) != 0).sum() == 49
 
 
 def test_images_are_smooth():
