@@ -1,7 +1,7 @@
 """Layers of the benchmark's networks on the simulated RTL: tensors equal to the reference, cycles to the cycle model.
 
 ResNet-8 and ResNet-20 run whole. Of the large networks sampled layers run as networks of their own: a corner of the map that is
-read, the first output channels, the same configuration with smaller memories.
+read, the first output channels, four PEs of the same configuration with smaller memories.
 """
 
 import dataclasses
@@ -27,8 +27,15 @@ SAMPLES = {
 }
 #: Rows and columns of the corner, and output channels in passes of the configuration.
 _CORNER, _PASSES = 8, 2
-#: Memories of the configuration that runs sampled layers.
-_MEMORIES = {"activation_words": 2048, "coefficient_words": 2048, "basis_words": 2048, "scale_words": 64}
+#: What the configuration that runs sampled layers has less of.
+_SMALLER = {
+    "pes": 4,
+    "requantisers": 4,
+    "activation_words": 4096,
+    "coefficient_words": 1024,
+    "basis_words": 256,
+    "scale_words": 64,
+}
 
 
 def check(name, folder=None):
@@ -37,8 +44,9 @@ def check(name, folder=None):
     if name not in SAMPLES:
         runs = [(work.network, work.images, work.config)]
     else:
-        config = work.config.replace(name=f"{work.config.name}, sampled", **_MEMORIES)
-        runs = [(*sample, config) for sample in sampled_layers(work, SAMPLES[name])]
+        config = work.config.replace(name=f"{work.config.name}, four PEs", **_SMALLER)
+        samples = sampled_layers(work, SAMPLES[name], _PASSES * config.pes)
+        runs = [(*sample, config) for sample in samples]
     results = [_equal_layers(*run, folder) for run in runs]
     return sum(equal for equal, _ in results), sum(number for _, number in results)
 
@@ -62,16 +70,16 @@ def _equal_layers(network, images, config, folder):
     return equal, len(names)
 
 
-def sampled_layers(work, names):
-    """A network of one layer for each name, and its input."""
+def sampled_layers(work, names, outputs):
+    """A network of one layer for each name, of at most so many output channels, and its input."""
     layers = {layer.name: layer for layer in work.network.layers}
     for name in names:
-        yield _cut(work, layers[name])
+        yield _cut(work, layers[name], outputs)
 
 
-def _cut(work, layer):
+def _cut(work, layer, outputs):
     source = work.tensors[layer.input][:, :, : _CORNER * layer.stride, : _CORNER * layer.stride]
-    outputs = min(len(layer.coefficients), _PASSES * work.config.pes)
+    outputs = min(len(layer.coefficients), outputs)
     changes = {"input": INPUT, "residual": None, "residual_multiplier": 0}
     if outputs < len(layer.coefficients):
         if layer.groups > 1:

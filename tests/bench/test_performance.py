@@ -91,7 +91,7 @@ def test_networks_are_what_they_say():
 def test_sampled_layers_are_parts_of_the_whole():
     work = build("resnet8")
     names = ("stem", "stack2.conv1", "stack3.conv2")
-    for name, (network, images) in zip(names, sampled_layers(work, names), strict=True):
+    for name, (network, images) in zip(names, sampled_layers(work, names, 8), strict=True):
         cut = reference.run(network, images)[name]
         inner = np.s_[:, : cut.shape[1], : cut.shape[2] - 1, : cut.shape[3] - 1]
         layer = next(layer for layer in work.network.layers if layer.name == name)
