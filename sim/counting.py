@@ -33,19 +33,21 @@ class LayerCount:
     adds: int
     #: Intermediate elements (pixel, output channel, basis) that are not zero.
     z_nonzero: int
-    #: Multiply-adds of these with the real kernel: ``z_nonzero * R * S``.
+    #: Multiply-adds of these with the taps of the real kernel that the stride lets them meet: R x S of each at stride 1.
     macs: int
     #: Multiply-adds of the uncompressed layer: ``K * C * R * S`` for each output position.
     dense_macs: int
-    #: Chunks read from activation memory: the input once for each ``pes`` output channels (once where no PE works).
+    #: Chunks read from activation memory: for each ``pes`` output channels those of the input that their groups read (all of
+    #: them once where no PE works).
     chunks_fed: int
     #: Words written to activation memory: ``requantisers`` results of a convolution or average each, one for each
     #: chunk of a pooled map.
     outputs_written: int
     #: ``dense_macs / config.multipliers``: the dense ideal, every multiplier busy in every cycle.
     dense_ideal_cycles: float
-    #: For each image the greatest of ``adds / config.adders``, ``z_nonzero / pes`` (a MAC takes one ``z`` a
-    #: cycle), ``chunks_fed / 1`` and ``outputs_written / 1`` (the ports of activation memory).
+    #: For each image the greatest of ``adds / config.adders``, ``macs / config.multipliers``, ``z_nonzero / pes`` (a MAC takes one
+    #: ``z`` a cycle, or ``config.classes`` at stride 2 and for 1x1 kernels), ``chunks_fed / 1`` and ``outputs_written / 1`` (the
+    #: ports of activation memory).
     bound_cycles: float
 
     @property
@@ -90,24 +92,25 @@ def count(network, tensors, config):
     return tuple(counts)
 
 
-def _total(name, config, *, adds, z_nonzero, taps, dense_macs, chunks_fed, outputs_written):
-    """Sum over the images; ``adds`` and ``z_nonzero`` hold a number for each, the rest is the same for all."""
+def _total(name, config, *, adds, z_nonzero, macs, at_once, dense_macs, chunks_fed, outputs_written):
+    """Sum over the images; ``adds``, ``z_nonzero`` and ``macs`` hold a number for each, the rest is the same for all."""
     images = len(adds)
     bounds = [
         max(
             int(image_adds) / config.adders,
-            int(image_z) / config.pes,
+            int(image_macs) / config.multipliers,
+            int(image_z) / (config.pes * at_once),
             chunks_fed,
             outputs_written,
         )
-        for image_adds, image_z in zip(adds, z_nonzero, strict=True)
+        for image_adds, image_z, image_macs in zip(adds, z_nonzero, macs, strict=True)
     ]
     return LayerCount(
         name=name,
         images=images,
         adds=int(adds.sum()),
         z_nonzero=int(z_nonzero.sum()),
-        macs=int(z_nonzero.sum()) * taps,
+        macs=int(macs.sum()),
         dense_macs=images * dense_macs,
         chunks_fed=images * chunks_fed,
         outputs_written=images * outputs_written,
@@ -118,23 +121,53 @@ def _total(name, config, *, adds, z_nonzero, taps, dense_macs, chunks_fed, outpu
 
 def _convolution(layer, source, target, config):
     outputs, channels, bases = layer.coefficients.shape
-    taps = math.prod(layer.kernel)
-    step = 2 if taps == 1 and layer.stride == 2 else 1
+    alone = layer.kernel == (1, 1)
+    step = layer.stride if alone else 1
     fed = source[:, :, ::step, ::step]
-    pixels = fed.shape[2] * fed.shape[3]
+    height, width = fed.shape[2:]
     coefficients = layer.coefficients.astype(np.int64)
     # One row for each z of a pixel. Sums of 8-bit activations are far below 2^53, so doubles are exact.
     rows = coefficients.transpose(0, 2, 1).reshape(outputs * bases, channels).astype(np.float64)
-    z_nonzero = [np.count_nonzero(rows @ image.reshape(channels, pixels).astype(np.float64)) for image in fed]
+    z_nonzero = np.array(
+        [
+            np.count_nonzero(rows @ image.reshape(channels, -1).astype(np.float64), axis=0).reshape(
+                height, width
+            )
+            for image in fed
+        ]
+    )
+    met = [
+        _taps_met(length, taps, before, 1 if alone else layer.stride)
+        for length, taps, before in zip((height, width), layer.kernel, layer.padding, strict=False)
+    ]
     meetings = np.count_nonzero(coefficients, axis=(0, 2))
     return {
         "adds": np.count_nonzero(fed, axis=(2, 3)) @ meetings,
-        "z_nonzero": np.array(z_nonzero),
-        "taps": taps,
+        "z_nonzero": z_nonzero.sum(axis=(1, 2)),
+        "macs": (z_nonzero * np.outer(*met)).sum(axis=(1, 2)),
+        "at_once": config.classes if alone or layer.stride > 1 else 1,
         "dense_macs": layer.dense_weights * target.height * target.width,
-        "chunks_fed": math.ceil(outputs / config.pes) * pixels * math.ceil(channels / config.chunk),
+        "chunks_fed": _chunks_of_passes(layer, config) * height * width,
         "outputs_written": math.ceil(outputs / config.requantisers) * target.height * target.width,
     }
+
+
+def _taps_met(length, taps, before, stride):
+    """For each row (column) of a map the taps of a kernel's column (row) that it ever meets."""
+    places = np.arange(length)[:, None] + before - np.arange(taps)
+    return np.count_nonzero(places % stride == 0, axis=1)
+
+
+def _chunks_of_passes(layer, config):
+    """Chunks of a pixel that the groups of each ``pes`` output channels read, summed over these."""
+    outputs, channels, _ = layer.coefficients.shape
+    total = 0
+    for first in range(0, outputs, config.pes):
+        last = min(first + config.pes, outputs) - 1
+        groups = [channel * layer.groups // outputs for channel in (first, last)]
+        size = channels // layer.groups
+        total += math.ceil((groups[1] + 1) * size / config.chunk) - groups[0] * size // config.chunk
+    return total
 
 
 def _pooling(layer, source, target, config, images):
@@ -162,7 +195,8 @@ def _memory_only(images, *, chunks_fed, outputs_written):
     return {
         "adds": np.zeros(images, np.int64),
         "z_nonzero": np.zeros(images, np.int64),
-        "taps": 0,
+        "macs": np.zeros(images, np.int64),
+        "at_once": 1,
         "dense_macs": 0,
         "chunks_fed": chunks_fed,
         "outputs_written": outputs_written,

@@ -1,5 +1,7 @@
 """Counts of work: by hand on a tiny case, by loops on a random one, and as a bound on the real machine."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -89,7 +91,7 @@ def test_by_loops(kernel, stride):
     image = rng.integers(-2, 3, (1, *source.shape))
     (counted,) = count(network, reference.run(network, image), CONFIG)
     step = 2 if kernel == (1, 1) else 1
-    adds = z_nonzero = pixels = 0
+    adds = z_nonzero = pixels = macs = 0
     for y in range(0, 5, step):
         for x in range(0, 4, step):
             pixels += 1
@@ -98,10 +100,29 @@ def test_by_loops(kernel, stride):
                     products = [int(layer.coefficients[k, c, m]) * int(image[0, c, y, x]) for c in range(6)]
                     adds += sum(product != 0 for product in products)
                     z_nonzero += sum(products) != 0
-    assert (counted.adds, counted.z_nonzero) == (adds, z_nonzero)
-    assert counted.macs == z_nonzero * kernel[0] * kernel[1]
+                    for r, s in np.ndindex(*kernel):
+                        met = (y + layer.padding[0] - r) % stride == (x + layer.padding[1] - s) % stride == 0
+                        macs += met and sum(products) != 0
+    assert (counted.adds, counted.z_nonzero, counted.macs) == (adds, z_nonzero, macs)
     assert counted.chunks_fed == 3 * pixels * 2
-    assert counted.bound_cycles == max(adds / 8, z_nonzero / 2, 6 * pixels, counted.outputs_written)
+    # Two PEs of two rows: a MAC takes two z at a time where they are for different taps.
+    at_once = 1 if stride == 1 and kernel != (1, 1) else 2
+    work = (adds / 8, macs / 18, z_nonzero / 2 / at_once)
+    assert counted.bound_cycles == max(*work, 6 * pixels, counted.outputs_written)
+
+
+@pytest.mark.parametrize(("groups", "pes", "chunks"), [(12, 2, 6), (12, 8, 2 + 1), (3, 2, 6), (1, 2, 6 * 3)])
+def test_groups_need_their_own_chunks(groups, pes, chunks):
+    # 12 channels in chunks of 4. Two PEs: six passes, of which each lies in one chunk, or needs all three.
+    size = 12 // groups
+    coefficients = np.kron(np.eye(groups, dtype=np.int8), np.ones((size, size), np.int8))[:, :, None]
+    source = TensorInfo(channels=12, height=1, width=1, signed=False)
+    layer = random_convolution(np.random.default_rng(1), source=source, outputs=12, bases=1, kernel=(1, 1))
+    layer = dataclasses.replace(layer, coefficients=coefficients, groups=groups)
+    network = IntegerNetwork(name="one", input=source, input_scale=1.0, layers=(layer,))
+    tensors = reference.run(network, np.ones((1, 12, 1, 1), int))
+    (counted,) = count(network, tensors, CONFIG.replace(pes=pes))
+    assert counted.chunks_fed == chunks
 
 
 @pytest.mark.parametrize(
