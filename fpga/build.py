@@ -8,6 +8,7 @@ from pathlib import Path
 from fpga import __version__
 from fpga.files import replace_file
 from fpga.report import check_fit, check_timing, read_place_and_route, read_synthesis
+from fpga.sharing import share_modules
 from fpga.tools import BuildFailure, find_tools, run_tool, tool_versions
 from fpga.top import BoardTop
 
@@ -19,6 +20,13 @@ NAME = "farthing"
 PRODUCTS = (f"{NAME}.bit", f"{NAME}.svf")
 #: Titles of the steps, by the tool that does them.
 _STEPS = {"yosys": "synthesis", "nextpnr-ecp5": "place and route", "ecppack": "pack"}
+#: Wide multiplexers of ECP5 cost more LUTs than they save: without them a SparseMap decoder halves.
+_OPTIONS = "-nowidelut"
+#: A short carry chain costs more LUTs, for its ends, than the same sum or comparison in logic.
+_COARSE = f"""synth_ecp5 {_OPTIONS} -run begin:map_gates -top {NAME}
+techmap t:$alu r:Y_WIDTH<=9 %i"""
+#: Parts that are there many times: synthesised once, and their registers of what all share stay beside their users.
+_WHOLE = r"(pe|scale_unit)_\d+"
 
 
 def prepare(board, core, *, seed=1):
@@ -26,16 +34,19 @@ def prepare(board, core, *, seed=1):
 
     The plan holds no absolute path, so its digest is the same everywhere.
     """
-    return board.create_platform().prepare(
+    plan = board.create_platform().prepare(
         BoardTop(board, core),
         NAME,
         emit_src=False,
-        # Wide multiplexers of ECP5 cost more LUTs than they save: without them a SparseMap decoder halves.
-        synth_opts="-nowidelut",
+        script_after_read=_COARSE,
+        synth_opts=f"{_OPTIONS} -run map_gates:",
         script_after_synth="tee -q -o stat.json stat -json",
         # A miss of the clock is reported with what was reached, which an error of nextpnr would hide.
         nextpnr_opts=f"--seed {seed} --router {board.router} --timing-allow-fail --report report.json",
     )
+    source = f"{NAME}.il"
+    plan.files[source] = share_modules(plan.files[source], _WHOLE)
+    return plan
 
 
 def build(board, create_core, folder, *, seed=1, details=None, time_limit=3600, progress=lambda step: None):

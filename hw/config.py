@@ -250,4 +250,27 @@ PRESETS = {
     ),
     # The tree takes fewer LUTs at N = 16 and never more cycles: see bench/accumulation.py.
     "small": Config(name="small", accumulation="tree"),
+    # A ULX3S-85F as full as it routes; networks of the size of ResNet-8 on 32 x 32 pixels.
+    "ulx3s-85f": Config(
+        name="ulx3s-85f",
+        accumulation="tree",
+        # 16 PEs of 9 multipliers and 8 scale units take 152 of 156. A position of two bases takes two cycles, in which
+        # 8 scale units serve 16 PEs.
+        pes=16,
+        requantisers=8,
+        channels=64,
+        # A cell of distributed memory has 16 places.
+        ring=16,
+        # The input stays while the network runs; beside it a tensor of 32 x 32 pixels has room in the same bank.
+        activation_words=2048,
+        # Depths that block RAMs of these widths have anyway.
+        coefficient_words=512,
+        basis_words=256,
+        scale_words=256,
+        # 64 channels of 8 bits need 15 bits if all coefficients have one sign.
+        z_bits=15,
+        accumulator_bits=20,
+        multiplier_bits=12,
+        bias_bits=32,
+    ),
 }

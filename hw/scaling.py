@@ -12,6 +12,9 @@ __all__ = ["ScaleUnit"]
 
 #: Bits of the accumulator that one multiplier of 18 x 18 takes, as a positive number.
 _LOW_BITS = 17
+#: What lies beyond this before the last shift, of at most 7, lies beyond every activation after it.
+_CLIPPED = signed(ACTIVATION_BITS + 8)
+_LEAST = -1 << _CLIPPED.width - 1
 
 
 def _sum_of_products(m, factor, value, *, name):
@@ -33,9 +36,9 @@ def _sum_of_products(m, factor, value, *, name):
 class ScaleUnit(wiring.Component):
     """``clamp((acc * multiplier + bias + residual * residual_multiplier + 2^(shift-1)) >> shift, low, high)``.
 
-    A pipeline that never waits: operands, products, three sums, two halves of the shift, clamp. One hardware
-    multiplier, with registers on both sides, takes the low bits of the accumulator; its high bits and the residual
-    are multiplied in logic. Latency ``LATENCY`` cycles, throughput one result a cycle.
+    A pipeline that never waits: operands, products, three sums, two halves of the shift and between them a saturation,
+    which makes the second half and the clamp short, clamp. One hardware multiplier, with registers on both sides, takes
+    the low bits of the accumulator; its high bits and the residual are multiplied in logic. Latency ``LATENCY`` cycles, throughput one result a cycle.
 
     Members
     -------
@@ -49,7 +52,7 @@ class ScaleUnit(wiring.Component):
     """
 
     #: Cycles from operands to value.
-    LATENCY = 8
+    LATENCY = 9
 
     def __init__(self, config):
         self._config = config
@@ -96,14 +99,16 @@ class ScaleUnit(wiring.Component):
 
         low_sum, low_later = Signal(sum_shape), Signal(sum_shape)
         side_sum, total = Signal(sum_shape), Signal(sum_shape)
-        coarse, fine = Signal(sum_shape), Signal(sum_shape)
+        coarse, saturated, fine = Signal(sum_shape), Signal(_CLIPPED), Signal(_CLIPPED)
+        above = coarse[_CLIPPED.width - 1 :]
         m.d.sync += [
             low_sum.eq(product + offset),
             low_later.eq(low_sum),
             side_sum.eq(residual_sum + (high_sum << _LOW_BITS)),
             total.eq(low_later + side_sum),
             coarse.eq(total >> (layer.shift[3:5] << 3)),
-            fine.eq(coarse >> layer.shift[:3]),
+            saturated.eq(Mux(above.all() | ~above.any(), coarse, Mux(coarse < 0, _LEAST, ~_LEAST))),
+            fine.eq(saturated >> layer.shift[:3]),
             self.value.eq(Mux(fine < layer.low, layer.low, Mux(fine > layer.high, layer.high, fine))),
         ]
         return m
