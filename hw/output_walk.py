@@ -11,7 +11,7 @@ __all__ = ["OutputWalk"]
 
 
 class OutputWalk(wiring.Component):
-    """Pixel after pixel of the output, row after row, and from the last one back to the first.
+    """Pixel after pixel of the output, row after row, and from the last one back to the first, where the next layer starts.
 
     What it gives is that of the pixel it stands on; ``advance`` moves it at the end of the cycle.
 
@@ -19,8 +19,6 @@ class OutputWalk(wiring.Component):
     -------
     layer : in
         Stable from two cycles before the first ``advance``.
-    restart : in
-        Goes to the first pixel.
     advance : in
         Goes to the next pixel.
     offset : out
@@ -28,13 +26,12 @@ class OutputWalk(wiring.Component):
     last_column, last_row : out
     """
 
-    def __init__(self):
+    def __init__(self, config):
         super().__init__(
             {
                 "layer": In(Layer),
-                "restart": In(1),
                 "advance": In(1),
-                "offset": Out(16),
+                "offset": Out(range(config.activation_words)),
                 "last_column": Out(1),
                 "last_row": Out(1),
             }
@@ -52,10 +49,14 @@ class OutputWalk(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         layer = self.layer
-        row, column, row_offset = Signal(16), Signal(16), Signal(16)
+        # Every pixel has words of its own, so neither rows nor columns are more than these.
+        row, column, row_offset = (
+            Signal.like(self.offset, name=name) for name in ("row", "column", "row_offset")
+        )
+        bits = len(self.offset)
         m.d.comb += [
-            self.last_column.eq(column == settled(m, layer.output_width - 1, width=16)),
-            self.last_row.eq(row == settled(m, layer.output_height - 1, width=16)),
+            self.last_column.eq(column == settled(m, layer.output_width - 1, width=bits)),
+            self.last_row.eq(row == settled(m, layer.output_height - 1, width=bits)),
         ]
         with m.If(self.advance):
             m.d.sync += [column.eq(column + 1), self.offset.eq(self.offset + layer.output_chunks)]
@@ -66,6 +67,6 @@ class OutputWalk(wiring.Component):
                     row_offset.eq(row_offset + layer.output_row),
                     self.offset.eq(row_offset + layer.output_row),
                 ]
-        with m.If(self.restart | (self.advance & self.last_column & self.last_row)):
-            m.d.sync += [row.eq(0), column.eq(0), row_offset.eq(0), self.offset.eq(0)]
+            with m.If(self.last_column & self.last_row):
+                m.d.sync += [row.eq(0), row_offset.eq(0), self.offset.eq(0)]
         return m

@@ -115,7 +115,7 @@ class Requantiser(wiring.Component):
             {"group": 8, "address": range(config.activation_words), "slot": range(slots), "last": 1}
         )
         m.submodules.scales = scales = WordMemory(scale_word_layout(config), config.scale_words, tag=tag)
-        m.submodules.pixels = pixels = OutputWalk()
+        m.submodules.pixels = pixels = OutputWalk(config)
         connect(m, flipped(self.scale), scales.write)
         request, entry = scales.request, scales.response
 
@@ -165,7 +165,6 @@ class Requantiser(wiring.Component):
         written_last = Signal()
         with m.FSM() as fsm:
             with m.State("Idle"):
-                m.d.comb += pixels.restart.eq(1)
                 m.d.sync += [
                     slot.eq(first_slot),
                     pass_slot.eq(first_slot),

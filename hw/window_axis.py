@@ -11,11 +11,18 @@ __all__ = ["WindowAxis", "axis_layout"]
 #: Bits of the step of a window, and of the padding before a map.
 _FACTOR_BITS = 3
 
-#: Windows along one axis: places of the map, places of a window, step of the window, places outside of the map before
-#: its first place, words between two places.
-axis_layout = data.StructLayout(
-    {"extent": 16, "window": 16, "stride": _FACTOR_BITS, "pad": _FACTOR_BITS, "words": 16}
-)
+
+def axis_layout(config):
+    """Windows along one axis, each with a place in the map.
+
+    Places of the map and of a window, step of the window, places outside of the map before its first place, words
+    between two places. Every place of the map has words of its own, so there are no more of them than of words.
+    """
+    places = config.activation_words.bit_length()
+    address = (config.activation_words - 1).bit_length()
+    return data.StructLayout(
+        {"extent": places, "window": places, "stride": _FACTOR_BITS, "pad": _FACTOR_BITS, "words": address}
+    )
 
 
 def _times(factor, value):
@@ -49,15 +56,15 @@ class WindowAxis(wiring.Component):
         This is the last place of the window.
     """
 
-    def __init__(self):
+    def __init__(self, config):
         super().__init__(
             {
-                "geometry": In(axis_layout),
+                "geometry": In(axis_layout(config)),
                 "next_place": In(1),
                 "again": In(1),
                 "next_window": In(1),
                 "restart": In(1),
-                "offset": Out(16),
+                "offset": Out(range(config.activation_words)),
                 "last": Out(1),
             }
         )
@@ -78,11 +85,13 @@ class WindowAxis(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         geometry, words = self.geometry, self.geometry.words
-        # Of the windows after the first: where they start and end in the map, negative before it.
-        place_shape = signed(17)
-        last_place = settled(m, geometry.extent - 1, width=16)
-        step_words = settled(m, _times(geometry.stride, words), width=16)
-        pad_words = settled(m, _times(geometry.pad, words), width=16)
+        # Of the windows after the first: where they start and end, before the map or behind it too. What follows the
+        # last window may be wrong, as it is not used.
+        bits = len(geometry.extent)
+        place_shape = signed(bits + 2)
+        last_place = settled(m, geometry.extent - 1, width=bits)
+        step_words = settled(m, _times(geometry.stride, words), width=len(words))
+        pad_words = settled(m, _times(geometry.pad, words), width=len(words))
         second_start = Signal(place_shape)
         first_end, second_end = Signal(place_shape), Signal(place_shape)
         m.d.sync += [
@@ -91,9 +100,9 @@ class WindowAxis(wiring.Component):
             second_end.eq(geometry.window - 1 - geometry.pad + geometry.stride),
         ]
 
-        place, end = Signal(16), Signal(16)
-        start, start_offset = Signal(16), Signal(16)
-        next_start, next_end, next_offset = Signal(place_shape), Signal(place_shape), Signal(16)
+        place, end = Signal(bits), Signal(bits)
+        start, start_offset = Signal(bits), Signal(len(words))
+        next_start, next_end, next_offset = Signal(place_shape), Signal(place_shape), Signal(len(words))
         m.d.comb += self.last.eq(place == end)
 
         def within(bound):

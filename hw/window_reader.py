@@ -17,7 +17,9 @@ _ASKED = 4
 
 def window_layout(config):
     """One chunk of a window: the first, or the last, and the address of the chunk that the window makes."""
-    return data.StructLayout({"values": dense_layout(config), "first": 1, "last": 1, "address": 16})
+    return data.StructLayout(
+        {"values": dense_layout(config), "first": 1, "last": 1, "address": range(config.activation_words)}
+    )
 
 
 def axes(layer):
@@ -86,28 +88,33 @@ class WindowReader(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        layer = self.layer
-        m.submodules.rows = rows = WindowAxis()
-        m.submodules.columns = columns = WindowAxis()
-        m.submodules.outputs = outputs = OutputWalk()
+        config, layer = self._config, self.layer
+        m.submodules.rows = rows = WindowAxis(config)
+        m.submodules.columns = columns = WindowAxis(config)
+        m.submodules.outputs = outputs = OutputWalk(config)
         for axis, geometry in zip((rows, columns), axes(layer).values(), strict=True):
             m.d.comb += [axis.geometry[name].eq(value) for name, value in geometry.items()]
         m.d.comb += outputs.layer.eq(layer)
 
-        tag_layout = data.StructLayout({"last": 1, "end": 1, "address": 16})
+        tag_layout = data.StructLayout({"last": 1, "end": 1, "address": range(config.activation_words)})
         m.submodules.tags = tags = SyncFIFOBuffered(width=tag_layout.size, depth=_ASKED)
         asked, answered = Signal(tag_layout), data.View(tag_layout, tags.r_data)
-        waiting = Signal()
+        waiting, address = Signal(), Signal(range(config.activation_words))
         request = self.request
         taken = request.valid & request.ready
         m.d.comb += [
             request.valid.eq(waiting & tags.w_rdy),
             request.p.bank.eq(layer.input_bank),
+            request.p.address.eq(address),
             tags.w_en.eq(taken),
             tags.w_data.eq(asked),
         ]
 
-        chunks_left, input_base, output_base = Signal(16), Signal(16), Signal(16)
+        chunks_left = Signal(range(config.chunks + 1))
+        input_base, output_base = (
+            Signal(range(config.activation_words)),
+            Signal(range(config.activation_words)),
+        )
         window_ends = rows.last & columns.last
         map_ends = window_ends & outputs.last_column & outputs.last_row
         ends = map_ends & (chunks_left == 1)
@@ -116,7 +123,7 @@ class WindowReader(wiring.Component):
         def ask():
             m.d.sync += [
                 waiting.eq(1),
-                request.p.address.eq(input_base + rows.offset + columns.offset),
+                address.eq(input_base + rows.offset + columns.offset),
                 asked.last.eq(window_ends),
                 asked.end.eq(ends),
                 asked.address.eq(output_base + outputs.offset),
@@ -147,7 +154,6 @@ class WindowReader(wiring.Component):
                     idle.eq(1),
                     columns.restart.eq(1),
                     rows.restart.eq(1),
-                    outputs.restart.eq(1),
                 ]
                 m.d.sync += [
                     chunks_left.eq(layer.input_chunks),

@@ -6,6 +6,9 @@ import pytest
 from hw.window_axis import WindowAxis
 
 from .bench import Bench
+from .layers import CONFIGURATIONS
+
+CONFIG = CONFIGURATIONS["tiny"].replace(activation_words=1 << 14)
 
 
 def plain_windows(geometry, windows):
@@ -40,7 +43,7 @@ def test_every_window(stride):
     seed = 252
     print(f"seed {seed}")
     rng = np.random.default_rng(seed + stride)
-    dut = WindowAxis()
+    dut = WindowAxis(CONFIG)
     bench = Bench(dut, seed=seed)
     strobes = {"next_place": dut.next_place, "again": dut.again, "next_window": dut.next_window}
 
@@ -74,7 +77,7 @@ def test_every_window(stride):
 
 def test_the_later_strobe_wins():
     geometry = {"extent": 9, "window": 2, "stride": 3, "pad": 0, "words": 10}
-    dut = WindowAxis()
+    dut = WindowAxis(CONFIG)
     bench = Bench(dut)
 
     async def script():

@@ -10,9 +10,8 @@ from .layers import CONFIGURATIONS
 from .streams import TRAFFIC
 from .windows import PAST_THE_MAP, plain_windows, pool_layer, window_payloads
 
-CONFIG = CONFIGURATIONS["tiny"]
-#: Chunks of a bank here: room for the widest steps.
-WORDS = 2048
+#: With room for the widest steps.
+CONFIG = CONFIGURATIONS["tiny"].replace(activation_words=2048)
 WINDOWS = {
     "1x1": {"window": (1, 1), "stride": 1},
     "1x1 step 2": {"window": (1, 1), "stride": 2},
@@ -57,7 +56,7 @@ def test_layers_one_after_the_other(name, traffic):
     seed = 261
     print(f"seed {seed}")
     rng = np.random.default_rng(seed)
-    memory = rng.integers(0, 256, (3, WORDS, CONFIG.chunk))
+    memory = rng.integers(0, 256, (3, CONFIG.activation_words, CONFIG.chunk))
     layers = [pool_layer(rng, tile=tile, **WINDOWS[name]) for tile in (False, True, True)]
     for layer in layers:
         assert WindowReader.model(layer) == plain_windows(layer)
@@ -70,7 +69,7 @@ def test_layers_one_after_the_other(name, traffic):
 def test_one_chunk_a_cycle(name):
     """Windows, chunks and edges of the map cost nothing beside the chunks that are read."""
     rng = np.random.default_rng(262)
-    memory = np.zeros((3, WORDS, CONFIG.chunk), np.int64)
+    memory = np.zeros((3, CONFIG.activation_words, CONFIG.chunk), np.int64)
     layer = pool_layer(rng, tile=True, **WINDOWS[name])
     sink, port, (busy,) = read(memory, [layer], 262)
     assert np.diff(port.accepted).tolist() == [1] * (len(port.accepted) - 1)
