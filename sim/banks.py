@@ -14,16 +14,20 @@ class ActivationBanks:
     def __init__(self, config):
         self._words = np.zeros((len(Bank), config.activation_words, config.chunk), np.uint8)
 
-    def store(self, place, tensor):
-        """Write a tensor [C, H, W] in the network's order of channels, as its ``Placement`` says."""
+    def store(self, place, tensor, holes):
+        """Write a tensor [C, H, W] in the network's order of channels, as its ``Placement`` says.
+
+        ``holes`` has the values of its slots without a channel, as ``sim.holes.hole_values`` gives them.
+        """
         rows, columns = (
             np.arange(place.height) * place.row,
             np.arange(place.width) * place.pixel,
         )
         pixels = place.base + rows[:, None] + columns
         chunk = self._words.shape[2]
-        for slot, channel in enumerate(place.order, place.slot):
-            values = tensor[channel] & 0xFF if channel >= 0 else 0
+        for at, channel in enumerate(place.order):
+            slot = place.slot + at
+            values = (tensor[channel] if channel >= 0 else holes[at]) & 0xFF
             self._words[place.bank.value, pixels + slot // chunk, slot % chunk] = values
 
     def fed(self, layer):

@@ -21,6 +21,7 @@ from sw.records import decode_lists
 from .banks import ActivationBanks
 from .cycle_kernel import convolution_cycles
 from .cycle_tokens import STEPS_SHIFT, make_tokens, nonzero_sums, pack_matches
+from .holes import hole_values
 
 __all__ = ["layer_cycles"]
 
@@ -50,7 +51,8 @@ def layer_cycles(program, tensors):
     """
     images = len(tensors[INPUT])
     banks = [ActivationBanks(program.config) for _ in range(images)]
-    _store(banks, program.tensors[INPUT], tensors[INPUT])
+    holes = hole_values(program)
+    _store(banks, program.tensors[INPUT], tensors[INPUT], holes[INPUT])
     units = np.zeros((images, len(program.layers)), np.int64)
     for number, (of_layer, layer) in enumerate(zip(program.step_layers, program.layers, strict=True)):
         operation = Operation(layer["operation"])
@@ -63,7 +65,7 @@ def layer_cycles(program, tensors):
             units[:, number] = [convolution.cycles(image.fed(layer)) for image in banks]
         if number + 1 == len(program.layers) or program.step_layers[number + 1] != of_layer:
             name = program.layer_names[of_layer]
-            _store(banks, program.tensors[name], tensors[name])
+            _store(banks, program.tensors[name], tensors[name], holes[name])
     cycles = units + _TURN
     # A description is read from the copy of the one before on: a layer waits for what its predecessor did not cover.
     covered = np.hstack([np.zeros((images, 1), np.int64), cycles[:, :-1]])
@@ -79,9 +81,9 @@ def _window_sizes(layer):
     return np.outer(rows, columns)
 
 
-def _store(banks, place, tensor):
+def _store(banks, place, tensor, holes):
     for image, of_image in zip(banks, tensor, strict=True):
-        image.store(place, of_image)
+        image.store(place, of_image, holes)
 
 
 def _max_pool(layer):

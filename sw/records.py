@@ -139,7 +139,7 @@ def records(section, config):
     """``(words, bytes)`` of each piece of a section that may not be cut, in order."""
     if section.target is Target.COEFFICIENT:
         return [(1 + len(words), size) for words, size in decode_lists(section.data, config)]
-    sizes = {Target.PROGRAM: 2, Target.BASIS: config.taps, Target.SCALE: scale_bytes(config)}
+    sizes = {Target.PROGRAM: 2, Target.BASIS: config.taps, Target.SCALE: scale_bytes(config), Target.TABLE: 1}
     size = sizes[section.target]
     if len(section.data) % size:
         raise ValueError(f"expected words of {size} bytes, got {len(section.data)} bytes")

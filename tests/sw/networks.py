@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from hw.config import Config
 from sw.compiler import compile_network
 from sw.network import INPUT, AveragePool, Concatenation, Convolution, IntegerNetwork, MaxPool, TensorInfo
 from sw.ordering import choose_orders
@@ -42,6 +43,7 @@ def random_convolution(
     depthwise=False,
     clamp=False,
     table=False,
+    config=None,
 ):
     """A convolution whose outputs use their range.
 
@@ -64,6 +66,8 @@ def random_convolution(
         Results do not use the whole range of the type.
     table : bool
         Results go through a table, whose range is that of ``signed``.
+    config : Config, optional
+        Sums and multipliers stay within its widths.
     extremes : bool
         Coefficients and taps as large as they go, so that sums come near their bounds.
     """
@@ -79,9 +83,17 @@ def random_convolution(
         1 - most - extremes, most, (outputs, bases, height, width) if own else (bases, height, width)
     )
     kernels = np.einsum("kcm,kmrs->kcrs", coefficients, np.broadcast_to(taps, (outputs, *taps.shape[-3:])))
+    limits = Config() if config is None else config
+    worst = 256 * int(np.abs(kernels).sum(axis=(1, 2, 3)).max())
+    if config is not None and worst >= 1 << limits.accumulator_bits - 1:
+        taps = np.trunc(taps / (worst / (1 << limits.accumulator_bits - 1))).astype(np.int64)
+        kernels = np.einsum(
+            "kcm,kmrs->kcrs", coefficients, np.broadcast_to(taps, (outputs, *taps.shape[-3:]))
+        )
     spread = np.sqrt((kernels.astype(float) ** 2).sum(axis=(1, 2, 3))) * 80 + 1
     shift = int(random.integers(12, 20))
-    multiplier = np.clip(np.rint(60 / spread * (1 << shift)), 1, 32767).astype(np.int64)
+    most = (1 << limits.multiplier_bits - 1) - 1
+    multiplier = np.clip(np.rint(60 / spread * (1 << shift)), 1, most).astype(np.int64)
     multiplier[random.random(outputs) < 0.1] *= -1
     bias = random.integers(-20, 60, outputs).astype(np.int64) << shift
     if padding is None:
@@ -108,7 +120,7 @@ def random_convolution(
         table=values,
         table_signed=table and signed,
         residual=residual,
-        residual_multiplier=0 if residual is None else int(random.integers(0, min(1 << shift, 32768))),
+        residual_multiplier=0 if residual is None else int(random.integers(0, min(1 << shift, most + 1))),
     )
 
 
@@ -182,6 +194,7 @@ class _Draft:
     def add_convolution(self, outputs, kernel, **changes):
         config, random = self._config, self._random
         arguments = {
+            "config": config,
             "bases": int(random.integers(1, min(config.bases, 4) + 1)),
             "signed": bool(random.integers(2)),
             "clamp": "clamp" in self._kinds and random.random() < 0.3,
@@ -255,7 +268,9 @@ class _Draft:
                 input=self.name,
                 window=window,
                 stride=stride,
-                multiplier=min(int((1 << shift) / (window[0] * window[1])), 32767),
+                multiplier=min(
+                    int((1 << shift) / (window[0] * window[1])), (1 << self._config.multiplier_bits - 1) - 1
+                ),
                 shift=shift,
                 low=-128 if source.signed else 0,
                 high=127 if source.signed else 255,
@@ -280,6 +295,7 @@ def _random_layer(random, config, label, name, tensors, most, kinds):
         "name": label,
         "input": name,
         "source": source,
+        "config": config,
         "bases": int(random.integers(1, min(config.bases, 4) + 1)),
         "kernel": kernel,
         "stride": stride,
