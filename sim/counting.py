@@ -56,12 +56,12 @@ class LayerCount:
         return self.adds + self.macs
 
     def utilisation(self, cycles):
-        """``bound_cycles / cycles``, cycles being those of all the images."""
-        return self.bound_cycles / cycles
+        """``bound_cycles / cycles``, cycles being those of all the images; 0 for a layer that takes none."""
+        return self.bound_cycles / cycles if cycles else 0.0
 
     def speedup(self, cycles):
-        """``dense_ideal_cycles / cycles``, cycles being those of all the images."""
-        return self.dense_ideal_cycles / cycles
+        """``dense_ideal_cycles / cycles``, cycles being those of all the images; 0 for a layer that takes none."""
+        return self.dense_ideal_cycles / cycles if cycles else 0.0
 
 
 def count(network, tensors, config):

@@ -1,28 +1,23 @@
 """From an integer network to the program of one accelerator: descriptors, memories, proofs."""
 
-import numpy as np
-
-from hw.formats import LAYER_FIELDS, LAYER_WORDS, Operation
-from hw.protocol import MAXIMUM_PAYLOAD, Target
+from hw.formats import LAYER_FIELDS, Operation
 
 from .bounds import check_average, check_convolution
-from .network import AveragePool, Concatenation, Convolution, MaxPool, inputs_of
+from .network import INPUT, AveragePool, Concatenation, Convolution, MaxPool, inputs_of
 from .ordering import choose_orders, reorder
+from .packing import Memories, limit
 from .placement import place_tensors
-from .program import LayerSchedule, Program, Section
-from .records import NO_SCALE, Scale, encode_layer, encode_list, encode_scales
+from .program import LayerSchedule, Program
 from .schedule import feed_passes, schedule_convolution
-from .window import Sharing, sharing_of, window_fields
+from .tiling import tiles
+from .window import sharing_of
 
 __all__ = ["compile_network"]
 
-#: Bytes before the data of a ``LOAD``: target, index, address.
-_LOAD_HEADER = 4
 #: Coefficient memories that the index of a ``LOAD`` can tell apart.
 _INDICES = 256
-#: Largest window and step of ``hw.max_pool``.
-_POOL_WINDOW = 16
-_POOL_STRIDE = 3
+#: Largest step and padding of a window that ``hw.window_reader`` walks.
+_POOL_STEP = 7
 
 
 def compile_network(network, config):
@@ -43,21 +38,11 @@ def compile_network(network, config):
     ValueError
         If the network cannot run there: the message names the layer, the limit, what came and what to do.
     """
-    if len(network.layers) > config.layers:
-        raise ValueError(
-            f"network {network.name}: expected at most {config.layers} layers (layers), got {len(network.layers)}; "
-            "take a configuration with a larger program"
-        )
     if config.pes * config.rows > _INDICES:
         raise ValueError(
             f"configuration {config.name}: expected at most {_INDICES} rows in all PEs, which is what a load can "
             f"address, got {config.pes} * {config.rows}; take fewer pes or rows"
         )
-    for layer in network.layers:
-        if isinstance(layer, Concatenation):
-            raise ValueError(
-                f"layer {layer.name}: expected no concatenation, which cannot be compiled yet, got one; use residuals"
-            )
     tensors = network.tensors()
     for name, info in tensors.items():
         if info.channels > config.channels:
@@ -78,127 +63,123 @@ def compile_network(network, config):
     return compiler.program()
 
 
-def _limit(got, most, what, advice="take a configuration with a larger one"):
-    if got > most:
-        raise ValueError(f"expected at most {most} {what}, got {got}; {advice}")
-
-
 class _Compiler:
-    """Fills the memories layer by layer."""
+    """Makes descriptors and fills the memories layer by layer."""
 
     def __init__(self, network, config, tensors, placements):
         self._network = network
         self._config = config
         self._tensors = tensors
         self._placements = placements
-        self._layers = []
+        self._memories = Memories(config)
+        self._steps = []
         self._step_layers = []
         self._schedule = []
-        self._bases = []
-        self._scales = []
-        self._lists = []
-        self._coefficient_words = 0
 
     def add(self, layer, original):
         """Add ``layer``, whose channels are slots; ``original`` has them in their natural order."""
-        # Each gives the fields that are its own, and the work of every unit in every pass.
+        # Each gives the fields that are its own, step by step, and the work of every unit in every pass.
         describe = {
             Convolution: self._convolution,
             MaxPool: self._max_pool,
             AveragePool: self._average_pool,
+            # Its parts lie where it lies.
+            Concatenation: lambda layer: ([], ()),
         }[type(layer)]
-        own_fields, work = describe(layer)
-        fields = dict.fromkeys(LAYER_FIELDS, 0) | self._common(layer) | own_fields
-        pixels = fields["output_height"] * fields["output_width"]
+        steps, work = describe(layer)
+        info = self._tensors[layer.name]
         weights = original.dense_weights if isinstance(layer, Convolution) else 0
-        self._schedule.append(LayerSchedule(name=layer.name, multiply_adds=weights * pixels, work=work))
-        for name, value in fields.items():
-            if name not in ("low", "high"):
-                _limit(value, 0xFFFF, f"in the field {name} of the program", "use smaller maps")
-        _limit(fields["line"], self._config.line, "positions in a row of the map (line)")
-        _limit(fields["height"], self._config.line, "rows of the map (line)")
-        self._layers.append(fields)
-        self._step_layers.append(len(self._schedule) - 1)
+        schedule = LayerSchedule(name=layer.name, multiply_adds=weights * info.height * info.width, work=work)
+        number = len(self._schedule)
+        self._schedule.append(schedule)
+        for own_fields in steps:
+            fields = dict.fromkeys(LAYER_FIELDS, 0) | self._common(layer) | own_fields
+            for name, value in fields.items():
+                if name not in ("low", "high"):
+                    limit(value, 0xFFFF, f"in the field {name} of the program", "use smaller maps")
+            self._steps.append(fields)
+            self._step_layers.append(number)
 
     def program(self):
         """Everything added so far."""
-        config, sections = self._config, []
-        for number, fields in enumerate(self._layers):
-            sections.append((Target.PROGRAM, 0, number * LAYER_WORDS, encode_layer(fields)))
-        if self._bases:
-            sections.append((Target.BASIS, 0, 0, b"".join(basis.tobytes() for basis in self._bases)))
-        if self._scales:
-            sections.append((Target.SCALE, 0, 0, encode_scales(self._scales, config)))
-        sections += self._lists
+        config, network = self._config, self._network
+        if len(self._steps) > config.layers:
+            raise ValueError(
+                f"network {network.name}: expected at most {config.layers} steps of all layers (layers), "
+                f"got {len(self._steps)}; take a configuration with a larger program, or a longer line if layers "
+                "were cut"
+            )
+        last = self._last_at_input()
+        for fields, number in zip(self._steps, self._step_layers, strict=True):
+            fields["input_free"] = int(number > last)
         return Program(
-            name=self._network.name,
+            name=network.name,
             config=config,
-            layer_names=tuple(layer.name for layer in self._network.layers),
-            layer_inputs=tuple(tuple(inputs_of(layer)) for layer in self._network.layers),
-            layers=tuple(self._layers),
+            layer_names=tuple(layer.name for layer in network.layers),
+            layer_inputs=tuple(tuple(inputs_of(layer)) for layer in network.layers),
+            layers=tuple(self._steps),
             step_layers=tuple(self._step_layers),
             tensors=self._placements,
-            input_scale=float(self._network.input_scale),
-            sections=tuple(
-                Section(target=target, index=index, address=address, data=data)
-                for target, index, address, data in sections
-            ),
+            input_scale=float(network.input_scale),
+            sections=self._memories.sections(self._steps),
             schedule=tuple(self._schedule),
         )
 
+    def _last_at_input(self):
+        """The last layer that reads or writes any word of the network's input."""
+        home = self._placements[INPUT]
+        there = {name for name, place in self._placements.items() if place.meets(home)}
+        return max(
+            number
+            for number, layer in enumerate(self._network.layers)
+            if there & {layer.name, *inputs_of(layer)}
+        )
+
     def _common(self, layer):
-        """Fields of every layer; the input is fed pixel by pixel."""
+        """Fields of every layer."""
         source, target = self._placements[layer.input], self._placements[layer.name]
         return {
             "input_bank": source.bank.value,
             "input_base": source.base,
-            "input_row": source.width * source.chunks,
-            "input_pixel": source.chunks,
+            "input_row": source.row,
+            "input_pixel": source.pixel,
             "input_chunks": source.chunks,
-            "input_lanes": source.channels - (source.chunks - 1) * self._config.chunk,
+            "input_repeat": 1,
+            "input_lanes": source.slots - (source.chunks - 1) * self._config.chunk,
             "input_signed": int(source.signed),
             "map_height": source.height,
             "map_width": source.width,
-            "input_repeat": 1,
-            "height": source.height,
-            "width": source.width,
-            "pixels": source.height * source.width,
-            "line": max(source.width, self._config.line_minimum),
-            "stride": 1,
             "output_height": target.height,
             "output_width": target.width,
             "output_bank": target.bank.value,
             "output_base": target.base,
-            "output_chunks": target.chunks,
-            "output_row": target.width * target.chunks,
+            "output_chunks": target.pixel,
+            "output_row": target.row,
+            "output_slot": target.slot,
             "shift": 1,
-            "low": getattr(layer, "low", -128 if target.signed else 0),
-            "high": getattr(layer, "high", 127 if target.signed else 255),
+        }
+
+    def _windows(self, layer, padding):
+        """Fields of both kinds of pooling."""
+        limit(layer.stride, _POOL_STEP, "as the step of a pooling", "pool in two layers")
+        limit(max(padding[:2]), _POOL_STEP, "places of padding of a pooling", "pool in two layers")
+        return {
+            "window_height": layer.window[0],
+            "window_width": layer.window[1],
+            "stride": layer.stride,
+            "pad_top": padding[0],
+            "pad_left": padding[1],
         }
 
     def _max_pool(self, layer):
-        if any(layer.padding) or layer.window[0] != layer.window[1]:
-            raise ValueError(
-                "expected a square window without padding, as nothing else can be compiled yet, "
-                f"got {layer.window[0]}x{layer.window[1]} and {layer.padding}; pool another way"
-            )
-        _limit(layer.window[0], _POOL_WINDOW, "rows in the window of a pooling", "pool in two layers")
-        _limit(layer.stride, _POOL_STRIDE, "as the step of a pooling", "pool in two layers")
-        fields = {"operation": Operation.MAX_POOL.value, "stride": layer.stride} | dict.fromkeys(
-            ("window_height", "window_width"), layer.window[0]
-        )
-        return fields, ()
+        fields = {"operation": Operation.MAX_POOL.value}
+        return [fields | self._windows(layer, layer.padding)], ()
 
     def _average_pool(self, layer):
-        config, source = self._config, self._placements[layer.input]
-        if layer.window != (source.height, source.width):
-            raise ValueError(
-                f"expected the whole map of {source.height}x{source.width} as the window of an average, as nothing "
-                f"else can be compiled yet, got {layer.window[0]}x{layer.window[1]}; average the whole map"
-            )
+        config, source, target = self._config, self._placements[layer.input], self._placements[layer.name]
         check_average(layer, self._tensors[layer.input], config)
-        scales = [Scale(layer.multiplier, 0, 1)] * source.channels
-        fields = self._pack_scales(scales, source.chunks * config.chunk)
+        multipliers = [layer.multiplier if channel >= 0 else 0 for channel in target.order]
+        fields = self._memories.add_scales(multipliers, [0] * len(multipliers), source.chunks * config.chunk)
         fields |= {
             "operation": Operation.AVERAGE_POOL.value,
             "passes": source.chunks,
@@ -206,93 +187,68 @@ class _Compiler:
             "window_height": source.height,
             "window_width": source.width,
             "shift": layer.shift,
+            "low": layer.low,
+            "high": layer.high,
         }
-        return fields, ()
+        return [fields | self._windows(layer, (0, 0, 0, 0))], ()
 
     def _convolution(self, layer):
         config, source, target = self._config, self._placements[layer.input], self._placements[layer.name]
-        residual = None if layer.residual is None else self._placements[layer.residual]
-        if layer.table is not None:
-            raise ValueError("expected no table, which cannot be compiled yet, got one; use a clamp")
         check_convolution(layer, self._tensors[layer.input], self._tensors.get(layer.residual), config)
-        fields = window_fields(layer, source, target, config, (0, target.height), (0, target.width))
-        feed = feed_passes(layer.coefficients, config)
-        fields |= {
-            "input_chunks": feed.chunks,
-            "input_pass": feed.step,
-            "input_repeat": feed.repeat,
-        }
+        _check_kernel(layer.kernel, config)
+        rectangles = tiles(layer, source, target, config)
+        sharing, feed = sharing_of(layer, config), feed_passes(layer.coefficients, config)
+        schedule = schedule_convolution(layer.coefficients, config, sharing, feed)
+        passes, memories = len(schedule.work), self._memories
+        fields = {"input_chunks": feed.chunks, "input_pass": feed.step, "input_repeat": feed.repeat}
         if feed.step:
             fields["input_lanes"] = config.chunk
-        schedule = schedule_convolution(layer.coefficients, config, sharing_of(layer, config), feed)
-        fields |= self._pack_bases(layer)
-        passes = len(schedule.work)
-        scales = [
-            Scale(*entry, 1) for entry in zip(layer.multiplier.tolist(), layer.bias.tolist(), strict=True)
-        ]
-        fields |= self._pack_scales(scales, passes * config.pes)
-        fields |= self._pack_coefficients(schedule)
-        if residual is not None:
-            fields |= {
-                "residual": 1,
-                "residual_bank": residual.bank.value,
-                "residual_base": residual.base,
-                "residual_signed": int(residual.signed),
-                "residual_multiplier": layer.residual_multiplier,
-            }
+        fields |= memories.add_bases(layer, sharing)
+        fields |= memories.add_scales(layer.multiplier.tolist(), layer.bias.tolist(), passes * config.pes)
+        fields |= memories.add_coefficients(schedule)
+        fields |= memories.add_table(layer.table)
         fields |= {
             "operation": Operation.CONVOLUTION.value,
             "passes": passes,
             "groups": config.pes // config.requantisers,
             "shift": layer.shift,
+            "low": layer.low,
+            "high": layer.high,
         }
-        return fields, schedule.work
+        steps = [fields | rectangle for rectangle in rectangles]
+        if layer.residual is not None:
+            for step in steps:
+                step |= self._residual(layer, step["output_base"] - target.base)
+        return steps, schedule.work
 
-    def _pack_bases(self, layer):
-        """Kernels go to the bottom right of the taps: what lies before them is padding. A 1x1 kernel goes to a tap of every class.
-
-        Bases of their own come slot after slot, and every PE of every pass has some.
-        """
-        config, (count, kernel_height, kernel_width) = self._config, layer.bases.shape[-3:]
-        _limit(count, config.bases, "bases in a layer (bases)")
-        base = len(self._bases)
-        bases = layer.bases.reshape(-1, kernel_height, kernel_width)
-        slots = -(-len(layer.coefficients) // config.pes) * config.pes if layer.own_bases else 1
-        taps = np.zeros((slots * count, config.kernel_height, config.kernel_width), np.int8)
-        taps[: len(bases), config.kernel_height - kernel_height :, config.kernel_width - kernel_width :] = (
-            bases
-        )
-        if sharing_of(layer, config) is Sharing.SIDE_BY_SIDE:
-            taps[: len(bases), -1 if config.classes == 2 else -2 :, -2:] = bases
-        self._bases += list(taps)
-        _limit(len(self._bases), config.basis_words, "bases of all layers (basis_words)")
-        return {"basis_base": base, "basis_count": count, "basis_own": int(layer.own_bases)}
-
-    def _pack_scales(self, scales, slots):
-        """One entry a slot; ``slots`` of all passes fill their words."""
-        config = self._config
-        base = len(self._scales) // config.requantisers
-        self._scales += [*scales, *[NO_SCALE] * (slots - len(scales))]
-        _limit(
-            len(self._scales) // config.requantisers,
-            config.scale_words,
-            f"words of {config.requantisers} requantisation entries of all layers (scale_words)",
-        )
-        return {"scale_base": base}
-
-    def _pack_coefficients(self, schedule):
-        config, base = self._config, self._coefficient_words
-        self._coefficient_words += schedule.words
-        _limit(
-            self._coefficient_words,
-            config.coefficient_words,
-            "words of coefficients in a row, of all layers (coefficient_words)",
-            "take a configuration with a larger one, or make more coefficients zero",
-        )
-        for (pe, row), lists in schedule.lists.items():
-            encoded = [encode_list(words, config) for words in lists]
-            _limit(
-                max(map(len, encoded)) + _LOAD_HEADER, MAXIMUM_PAYLOAD, "bytes in one list of coefficients"
+    def _residual(self, layer, offset):
+        """Fields of the tensor that is added; ``offset`` says where in it, in words."""
+        residual, target = self._placements[layer.residual], self._placements[layer.name]
+        if (residual.pixel, residual.row, residual.slot) != (target.pixel, target.row, target.slot):
+            raise ValueError(
+                f"expected a residual that lies in memory as the output does, got {layer.residual}, which is joined "
+                "with other tensors in another way; concatenate through a 1x1 convolution"
             )
-            self._lists.append((Target.COEFFICIENT, pe * config.rows + row, base, b"".join(encoded)))
-        return {"coefficient_base": base}
+        return {
+            "residual": 1,
+            "residual_bank": residual.bank.value,
+            "residual_base": residual.base + offset,
+            "residual_signed": int(residual.signed),
+            "residual_multiplier": layer.residual_multiplier,
+        }
+
+
+def _check_kernel(kernel, config):
+    taps = config.kernel_height, config.kernel_width
+    if kernel[0] <= taps[0] and kernel[1] <= taps[1]:
+        return
+    advice = ["take a configuration with a larger kernel"]
+    if min(taps) > 1:
+        # As many layers as cover the window of the kernel.
+        count = max(-(-(size - 1) // (most - 1)) for size, most in zip(kernel, taps, strict=True))
+        advice.append(f"{count} layers of {taps[0]}x{taps[1]}")
+    advice.append("a global average before a fully connected layer")
+    raise ValueError(
+        f"expected a kernel of at most {taps[0]}x{taps[1]} (kernel_height, kernel_width), "
+        f"got {kernel[0]}x{kernel[1]}; {', or '.join(advice)}"
+    )

@@ -50,6 +50,14 @@ class Placement:
         """Lanes from the first of the first chunk of a pixel to the last slot."""
         return self.slot + len(self.order)
 
+    def meets(self, other):
+        """Whether any word from the first to the last of this tensor is among those of the other."""
+        return self.bank is other.bank and self.base < other._end and other.base < self._end
+
+    @property
+    def _end(self):
+        return self.base + (self.height - 1) * self.row + (self.width - 1) * self.pixel + self.chunks
+
 
 @dataclass(frozen=True, kw_only=True)
 class Section:

@@ -1,11 +1,13 @@
 """The way back: an integer network from the packed sections of a program alone."""
 
+import dataclasses
+
 import numpy as np
 
 from hw.formats import LAYER_FIELDS, LAYER_WORDS, Operation
 from hw.protocol import Target
 
-from .network import INPUT, AveragePool, Convolution, IntegerNetwork, MaxPool, TensorInfo
+from .network import INPUT, AveragePool, Concatenation, Convolution, IntegerNetwork, MaxPool, TensorInfo
 from .ordering import restore
 from .records import decode_layer, decode_lists, decode_scales
 
@@ -41,7 +43,7 @@ def unpack(program):
         If the sections do not make a network.
     """
     config, placement = program.config, program.tensors[INPUT]
-    memories = {Target.BASIS: b"", Target.SCALE: b""}
+    memories = {Target.BASIS: b"", Target.SCALE: b"", Target.TABLE: b""}
     lists = {}
     for section in program.sections:
         if section.target in memories:
@@ -52,6 +54,7 @@ def unpack(program):
     bases = np.frombuffer(memories[Target.BASIS], np.int8)
     bases = bases.reshape(-1, config.kernel_height, config.kernel_width)
     scales = decode_scales(memories[Target.SCALE], config)
+    tables = np.frombuffer(memories[Target.TABLE], np.uint8).reshape(-1, 256)
 
     infos = {
         INPUT: TensorInfo(
@@ -64,22 +67,29 @@ def unpack(program):
     layers = []
     steps = decode_program(program.sections)
     for number, (name, inputs) in enumerate(zip(program.layer_names, program.layer_inputs, strict=True)):
-        fields = _whole([steps[step] for step in program.steps_of(number)])
-        source = inputs[0]
+        of_layer = [steps[step] for step in program.steps_of(number)]
+        if not of_layer:
+            layers.append(Concatenation(name=name, inputs=inputs))
+            infos = _network(program, infos[INPUT], layers).tensors()
+            continue
+        fields, source = _whole(of_layer), inputs[0]
         operation = Operation(fields["operation"])
+        window = fields["window_height"], fields["window_width"]
         if operation is Operation.MAX_POOL:
+            first = fields["pad_top"], fields["pad_left"]
             layer = MaxPool(
                 name=name,
                 input=source,
-                window=(fields["window_height"], fields["window_width"]),
+                window=window,
                 stride=fields["stride"],
+                padding=_padding(fields, infos[source], window, fields["stride"], first),
             )
         elif operation is Operation.AVERAGE_POOL:
             layer = AveragePool(
                 name=name,
                 input=source,
-                window=(infos[source].height, infos[source].width),
-                stride=1,
+                window=window,
+                stride=fields["stride"],
                 multiplier=scales[fields["scale_base"] * config.requantisers].multiplier,
                 shift=fields["shift"],
                 low=fields["low"],
@@ -91,12 +101,20 @@ def unpack(program):
             layer = _convolution(
                 name, source, infos[source], place, residual, fields, config, bases, scales, lists
             )
+            if fields["table"]:
+                signed = program.tensors[name].signed
+                entries = tables[fields["table"] - 1].astype(np.int8 if signed else np.uint8)
+                layer = dataclasses.replace(layer, table=entries.astype(np.int64), table_signed=signed)
         layers.append(layer)
-        network = IntegerNetwork(
-            name=program.name, input=infos[INPUT], input_scale=program.input_scale, layers=tuple(layers)
-        )
-        infos = network.tensors()
+        infos = _network(program, infos[INPUT], layers).tensors()
+    network = _network(program, infos[INPUT], layers)
     return restore(network, {name: program.tensors[name].order for name in infos})
+
+
+def _network(program, info, layers):
+    return IntegerNetwork(
+        name=program.name, input=info, input_scale=program.input_scale, layers=tuple(layers)
+    )
 
 
 def _whole(steps):
@@ -110,11 +128,37 @@ def _whole(steps):
     return steps[0] | {"output_height": height, "output_width": width}
 
 
+def _padding(fields, info, window, stride, first):
+    """Zeros, or places, around the map: ``first`` before it, and what the outputs need behind it."""
+    last = tuple(
+        max(0, (output - 1) * stride + length - size - before)
+        for output, length, size, before in zip(
+            (fields["output_height"], fields["output_width"]),
+            window,
+            (info.height, info.width),
+            first,
+            strict=True,
+        )
+    )
+    return first + last
+
+
 def _padding_before(fields, taps, pad, lead):
     """Rows, or columns, of padding before the map, for a kernel that fills the taps."""
     if fields["blocks"]:
         return taps - 2 * ((taps + 1) // 2 - pad) + lead
     return 0 if fields["side_by_side"] else pad
+
+
+def _geometry(fields, info, place, config):
+    """Stride and padding of a convolution with the kernel as it lies in the taps, and that kernel's rows and columns."""
+    stride = 2 if fields["blocks"] else fields["input_pixel"] // place.pixel
+    taps = config.kernel_height, config.kernel_width
+    pads, leads = (tuple(fields[f"{kind}_{side}"] for side in ("top", "left")) for kind in ("pad", "lead"))
+    first = tuple(_padding_before(fields, *each) for each in zip(taps, pads, leads, strict=True))
+    # Side by side the taps hold copies of a single one.
+    kernel = (1, 1) if fields["side_by_side"] and not fields["blocks"] else taps
+    return {"stride": stride, "padding": _padding(fields, info, kernel, stride, first)}, kernel
 
 
 def _convolution(name, source, info, place, residual, fields, config, bases, scales, lists):
@@ -140,36 +184,15 @@ def _convolution(name, source, info, place, residual, fields, config, bases, sca
                         channel = (first_chunk + word.chunk) * config.chunk + lane
                         coefficients[slot, channel, word.basis] += value
 
-    stride = 2 if fields["blocks"] else fields["input_pixel"] // place.pixel
-    first = tuple(
-        _padding_before(fields, size, pad, lead)
-        for size, pad, lead in (
-            (config.kernel_height, fields["pad_top"], fields["lead_top"]),
-            (config.kernel_width, fields["pad_left"], fields["lead_left"]),
-        )
-    )
-    if fields["side_by_side"] and not fields["blocks"]:
-        bases = bases[:, -1:, -1:]
-    last = tuple(
-        max(0, (output - 1) * stride + kernel - size - before)
-        for output, kernel, size, before in zip(
-            (fields["output_height"], fields["output_width"]),
-            bases.shape[1:],
-            (info.height, info.width),
-            first,
-            strict=True,
-        )
-    )
+    geometry, kernel = _geometry(fields, info, place, config)
     own = (outputs,) if fields["basis_own"] else ()
     count = fields["basis_count"] * (outputs if own else 1)
-    bases = bases[fields["basis_base"] : fields["basis_base"] + count]
+    bases = bases[fields["basis_base"] : fields["basis_base"] + count, -kernel[0] :, -kernel[1] :]
     return Convolution(
         name=name,
         input=source,
         coefficients=coefficients[:, : info.channels],
         bases=bases.reshape(*own, fields["basis_count"], *bases.shape[1:]),
-        stride=stride,
-        padding=first + last,
         multiplier=multiplier,
         bias=bias,
         shift=fields["shift"],
@@ -177,4 +200,5 @@ def _convolution(name, source, info, place, residual, fields, config, bases, sca
         high=fields["high"],
         residual=residual,
         residual_multiplier=fields["residual_multiplier"],
+        **geometry,
     )

@@ -78,29 +78,15 @@ def window_fields(layer, source, target, config, rows, columns):
     Returns
     -------
     dict of str to int
-
-    Raises
-    ------
-    ValueError
-        If the kernel is larger than that of the configuration, or the padding makes the map grow.
+        Only the part of the input that these outputs need is fed. Nothing is checked against the limits of the
+        configuration.
     """
     kernel_height, kernel_width = layer.kernel
-    if kernel_height > config.kernel_height or kernel_width > config.kernel_width:
-        raise ValueError(
-            f"expected a kernel of at most {config.kernel_height}x{config.kernel_width} (kernel_height, "
-            f"kernel_width), got {kernel_height}x{kernel_width}; take a configuration with a larger kernel, or "
-            "a global average before a fully connected layer"
-        )
     sharing, stride = sharing_of(layer, config), layer.stride
     top, left, _, _ = layer.padding
     down = _extent(source.height, kernel_height, top, stride, config.kernel_height, sharing, rows)
     right = _extent(source.width, kernel_width, left, stride, config.kernel_width, sharing, columns)
     height, width = rows[1] - rows[0], columns[1] - columns[0]
-    if height > down.positions or width > right.positions:
-        raise ValueError(
-            f"expected an output of at most {down.positions}x{right.positions} (input over stride), got "
-            f"{height}x{width}; use padding that keeps the size of the map at most"
-        )
     # A 1x1 kernel is fed only the pixels that it uses.
     step = stride if layer.kernel == (1, 1) else 1
     line = max(right.positions, config.line_minimum)

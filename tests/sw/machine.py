@@ -16,22 +16,31 @@ def execute(program, tensor, seed=0):
     banks = random.integers(0, 256, (3, config.activation_words, config.chunk), dtype=np.uint8)
     _write(banks, program.tensors["input"], tensor)
     for fields in program.layers:
-        sums = {
+        make = {
             Operation.CONVOLUTION.value: _convolution,
             Operation.MAX_POOL.value: _max_pool,
-            Operation.AVERAGE_POOL.value: _global_average,
-        }[fields["operation"]](program, fields, banks)
-        for (slot, row, column), value in sums:
-            word = (row * fields["output_width"] + column) * fields["output_chunks"] + slot // config.chunk
-            address = fields["output_base"] + word
-            banks[fields["output_bank"], address, slot % config.chunk] = value & 0xFF
+            Operation.AVERAGE_POOL.value: _average_pool,
+        }[fields["operation"]]
+        # A layer may write beside what it reads, but never into it.
+        for at, value in list(make(program, fields, banks)):
+            banks[_output(fields, "output", at, config.chunk)] = value & 0xFF
     return _read(banks, program.tensors[program.output_name])
 
 
+def _output(fields, tensor, at, chunk):
+    """Bank, address and lane of a slot of the output, or of the tensor that is added there."""
+    slot, row, column = at
+    lane = fields["output_slot"] + slot
+    word = row * fields["output_row"] + column * fields["output_chunks"] + lane // chunk
+    return fields[f"{tensor}_bank"], fields[f"{tensor}_base"] + word, lane % chunk
+
+
 def _addresses(place, chunk):
-    for slot, row, column in np.ndindex(place.shape):
-        word = (row * place.width + column) * place.chunks + slot // chunk
-        yield (place.order[slot], row, column), (place.bank.value, place.base + word, slot % chunk)
+    for at, row, column in np.ndindex(len(place.order), place.height, place.width):
+        if place.order[at] >= 0:
+            lane = place.slot + at
+            word = row * place.row + column * place.pixel + lane // chunk
+            yield (place.order[at], row, column), (place.bank.value, place.base + word, lane % chunk)
 
 
 def _write(banks, place, tensor):
@@ -50,22 +59,6 @@ def _number(byte, signed):
     return int(byte) - 256 if signed and byte > 127 else int(byte)
 
 
-def _fed(fields, banks, index=0):
-    """Int64 [rows, columns, chunks, N] of pixels as the machine feeds them in pass ``index``."""
-    chunk, size = banks.shape[2], 2 if fields["blocks"] else 1
-    fed = np.zeros((fields["height"] * size, fields["width"] * size, fields["input_chunks"], chunk), np.int64)
-    base = fields["input_base"] + index // fields["input_repeat"] * fields["input_pass"]
-    for row, column, number, lane in np.ndindex(fed.shape):
-        y, x = row - fields["lead_top"], column - fields["lead_left"]
-        if fields["blocks"] and not (0 <= y < fields["map_height"] and 0 <= x < fields["map_width"]):
-            continue
-        if number < fields["input_chunks"] - 1 or lane < fields["input_lanes"]:
-            word = y * fields["input_row"] + x * fields["input_pixel"] + number
-            byte = banks[fields["input_bank"], base + word, lane]
-            fed[row, column, number, lane] = _number(byte, fields["input_signed"])
-    return fed
-
-
 def _memory(program, target):
     return b"".join(section.data for section in program.sections if section.target is target)
 
@@ -81,14 +74,57 @@ def _slots(program, fields):
             yield word * count + unit, number, group * count + unit, scale
 
 
-def _requantise(total, scale, fields, residual=0):
+def _requantise(program, fields, total, scale, residual=0):
     total = total * scale.multiplier + scale.bias + residual * fields["residual_multiplier"]
     total = (total + (1 << fields["shift"] - 1)) >> fields["shift"]
-    return min(max(total, fields["low"]), fields["high"])
+    value = min(max(total, fields["low"]), fields["high"])
+    if fields["table"]:
+        return _memory(program, Target.TABLE)[256 * (fields["table"] - 1) + (value & 0xFF)]
+    return value
+
+
+def _residual(fields, banks, at):
+    if not fields["residual"]:
+        return 0
+    byte = banks[_output(fields, "residual", at, banks.shape[2])]
+    return _number(byte, fields["residual_signed"])
+
+
+def _chunks(fields, banks, address):
+    """Int64 [chunks, N] of the input."""
+    read = banks[fields["input_bank"], address : address + fields["input_chunks"]]
+    assert len(read) == fields["input_chunks"], "expected addresses within the bank"
+    return (read.view(np.int8) if fields["input_signed"] else read).astype(np.int64)
+
+
+def _pixel(fields, banks, number, row, column):
+    """Int64 [chunks, N]: a pixel of the map as it is fed in one pass; zero beyond the map."""
+    pixel = np.zeros((fields["input_chunks"], banks.shape[2]), np.int64)
+    if 0 <= row < fields["map_height"] and 0 <= column < fields["map_width"]:
+        first = fields["input_base"] + number // fields["input_repeat"] * fields["input_pass"]
+        first += row * fields["input_row"] + column * fields["input_pixel"]
+        pixel[:] = _chunks(fields, banks, first)
+        pixel[-1, fields["input_lanes"] :] = 0
+    return pixel
+
+
+def _fed(fields, banks, number):
+    """Int64 [rows, columns, chunks, N]: the pixels that are fed in one pass, those of blocks in their places."""
+    size = 1 + fields["blocks"]
+    rows = [
+        [
+            _pixel(fields, banks, number, row - fields["lead_top"], column - fields["lead_left"])
+            for column in range(size * fields["width"])
+        ]
+        for row in range(size * fields["height"])
+    ]
+    return np.array(rows)
 
 
 def _convolution(program, fields, banks):
     config = program.config
+    _check_geometry(config, fields)
+    fed = [_fed(fields, banks, number) for number in range(fields["passes"])]
     bases = np.frombuffer(_memory(program, Target.BASIS), np.int8).astype(np.int64)
     bases = bases.reshape(-1, config.kernel_height, config.kernel_width)
     lists = {
@@ -96,80 +132,99 @@ def _convolution(program, fields, banks):
         for section in program.sections
         if section.target is Target.COEFFICIENT and section.address == fields["coefficient_base"]
     }
-    results = []
     for slot, number, pe, scale in _slots(program, fields):
-        fed = _fed(fields, banks, number)
-        total = np.zeros((fields["height"], fields["width"]), np.int64)
+        total = np.zeros((fields["height"], fields["line"]), np.int64)
         for row in range(config.rows):
-            z = np.zeros(fed.shape[:2], np.int64)
+            z = np.zeros(fed[number].shape[:2], np.int64)
             for word in lists[pe * config.rows + row][number]:
                 for lane in range(config.chunk):
                     if word.map >> lane & 1:
                         sign = -1 if word.negative >> lane & 1 else 1
-                        z = z + sign * fed[:, :, word.chunk, lane]
+                        z = z + sign * fed[number][:, :, word.chunk, lane]
                 if word.last:
                     first = fields["basis_base"] + slot * fields["basis_count"] * fields["basis_own"]
-                    total += _spread(
-                        z, bases[first + word.basis], fields, row % config.classes, config.classes
-                    )
-                    z = np.zeros(fed.shape[:2], np.int64)
-        for row in range(fields["output_height"]):
-            for column in range(fields["output_width"]):
-                at = (slot, row, column)
-                value = int(total[row, column])
-                results.append((at, _requantise(value, scale, fields, _residual(fields, banks, at))))
-    return results
+                    _spread(config, fields, total, z, bases[first + word.basis], row)
+                    z = np.zeros_like(z)
+        for at in np.ndindex(fields["output_height"], fields["output_width"]):
+            value = int(total[at])
+            residual = _residual(fields, banks, (slot, *at))
+            yield (slot, *at), _requantise(program, fields, value, scale, residual)
 
 
-def _spread(z, taps, fields, number, classes):
-    """What the ``z`` [rows, columns] of the pixels fed add to the outputs, made by a row of class ``number``."""
-    total = np.zeros((fields["height"], fields["width"]), np.int64)
-    blocks, side_by_side = fields["blocks"], fields["side_by_side"]
-    for row, column, down, right in np.ndindex(*z.shape, *taps.shape):
-        # Counted from the last tap: which pixel of two it works for, which output from there.
-        from_bottom, from_right = taps.shape[0] - 1 - down, taps.shape[1] - 1 - right
-        parity = 2 * (1 - from_bottom % 2) + 1 - from_right % 2
-        if side_by_side and parity % classes != number:
-            continue
-        if blocks and (row % 2, column % 2) != divmod(parity, 2):
-            continue
-        if side_by_side:
-            y = row // (1 + blocks) + fields["pad_top"] - ((taps.shape[0] + 1) // 2 - 1 - from_bottom // 2)
-            x = column // (1 + blocks) + fields["pad_left"] - ((taps.shape[1] + 1) // 2 - 1 - from_right // 2)
-        else:
-            y, x = row + fields["pad_top"] - down, column + fields["pad_left"] - right
-        if 0 <= y < total.shape[0] and 0 <= x < total.shape[1]:
-            total[y, x] += taps[down, right] * z[row, column]
-    return total
+def _side(taps, tap):
+    """Group and parity of a row, or column, of ``taps`` where they lie side by side."""
+    from_last = taps - 1 - tap
+    return (taps + 1) // 2 - 1 - from_last // 2, 1 - from_last % 2
 
 
-def _residual(fields, banks, at):
-    if not fields["residual"]:
-        return 0
-    slot, row, column = at
-    chunk = banks.shape[2]
-    word = (row * fields["output_width"] + column) * fields["output_chunks"] + slot // chunk
-    byte = banks[fields["residual_bank"], fields["residual_base"] + word, slot % chunk]
-    return _number(byte, fields["residual_signed"])
+def _spread(config, fields, total, z, taps, row):
+    """Add what a row's ``z`` of every pixel makes with every tap to ``total``, by position."""
+    for down, right in np.ndindex(taps.shape):
+        to_row, to_column = down, right
+        used = z
+        if fields["side_by_side"]:
+            (to_row, below), (to_column, beside) = (
+                _side(config.kernel_height, down),
+                _side(config.kernel_width, right),
+            )
+            # Each tap takes the operand of one class of rows.
+            if {1: 0, 2: beside, 4: 2 * below + beside}[config.classes] != row % config.classes:
+                continue
+            if fields["blocks"]:
+                # A row makes its share of the four pixels; a tap meets one of them.
+                if (2 * below + beside) % config.classes != row % config.classes:
+                    continue
+                used = z[below::2, beside::2]
+        # What would leave the positions is masked.
+        rows = np.arange(used.shape[0]) + fields["pad_top"] - to_row
+        columns = np.arange(used.shape[1]) + fields["pad_left"] - to_column
+        inside = [
+            (places >= 0) & (places < most) for places, most in zip((rows, columns), total.shape, strict=True)
+        ]
+        to = np.ix_(rows[inside[0]], columns[inside[1]])
+        total[to] += taps[down, right] * used[np.ix_(*inside)]
+
+
+def _check_geometry(config, fields):
+    """What the fields say twice must agree, and fit the machine."""
+    last = [config.kernel_height - 1, config.kernel_width - 1]
+    if fields["side_by_side"]:
+        last = [(taps + 1) // 2 - 1 for taps in (config.kernel_height, config.kernel_width)]
+    after = last[0] - fields["pad_top"], last[1] - fields["pad_left"]
+    assert fields["drain"] == after[0] * fields["line"] + after[1] >= 0
+    assert fields["line"] == max(fields["width"], config.line_minimum) <= config.line
+    assert fields["output_width"] <= fields["width"]
+    assert fields["output_height"] <= fields["height"] <= config.line
+    share = 4 // config.classes if fields["blocks"] else 1
+    assert fields["pixels"] == fields["height"] * fields["width"] * share
+
+
+def _windows(fields, banks):
+    """For each output place the int64 [places, chunks, N] of its window that lie in the map."""
+    for at in np.ndindex(fields["output_height"], fields["output_width"]):
+        top = at[0] * fields["stride"] - fields["pad_top"]
+        left = at[1] * fields["stride"] - fields["pad_left"]
+        places = [
+            (top + down, left + right)
+            for down, right in np.ndindex(fields["window_height"], fields["window_width"])
+            if 0 <= top + down < fields["map_height"] and 0 <= left + right < fields["map_width"]
+        ]
+        addresses = [
+            fields["input_base"] + y * fields["input_row"] + x * fields["input_pixel"] for y, x in places
+        ]
+        yield at, np.array([_chunks(fields, banks, address) for address in addresses])
 
 
 def _max_pool(program, fields, banks):
-    fed = _fed(fields, banks).reshape(fields["height"], fields["width"], -1)
-    step, window = fields["stride"], fields["window_height"]
-    return [
-        (
-            (slot, row, column),
-            int(fed[row * step : row * step + window, column * step : column * step + window, slot].max()),
-        )
-        for row in range(fields["output_height"])
-        for column in range(fields["output_width"])
-        for slot in range(fed.shape[2])
-    ]
+    """Whole chunks."""
+    for at, window in _windows(fields, banks):
+        for slot, value in enumerate(window.max(axis=0).reshape(-1).tolist()):
+            yield (slot, *at), value
 
 
-def _global_average(program, fields, banks):
-    fed = _fed(fields, banks)
-    return [
-        ((slot, 0, 0), _requantise(int(fed[:, :, number, lane].sum()), scale, fields))
-        for slot, number, lane, scale in _slots(program, fields)
-    ]
+def _average_pool(program, fields, banks):
+    slots = list(_slots(program, fields))
+    for at, window in _windows(fields, banks):
+        sums = window.sum(axis=0)
+        for slot, number, lane, scale in slots:
+            yield (slot, *at), _requantise(program, fields, int(sums[number, lane]), scale)

@@ -10,7 +10,6 @@ from sw.placement import place_tensors
 
 __all__ = [
     "EVERY_KIND",
-    "KINDS",
     "random_convolution",
     "random_input",
     "random_network",
@@ -19,8 +18,6 @@ __all__ = [
 
 #: What random networks are made of beside plain convolutions, square windows of maxima and averages of whole maps.
 EVERY_KIND = ("clamp", "depthwise", "windows", "table", "concatenation")
-#: The kinds that can be compiled and run.
-KINDS = ("clamp", "depthwise")
 
 
 def random_convolution(
@@ -306,7 +303,7 @@ def _random_layer(random, config, label, name, tensors, most, kinds):
         "extremes": bool(random.random() < 0.1),
         "own": bool(random.random() < 0.25),
         "clamp": "clamp" in kinds and random.random() < 0.2,
-        "table": "table" in kinds and random.random() < 0.3,
+        "table": "table" in kinds and config.tables > 0 and random.random() < 0.3,
     }
     plain = random_convolution(random, outputs=outputs, **arguments)
     if random.random() < 0.5:
@@ -329,7 +326,7 @@ def _at_input(layer):
     return Convolution(**{**vars(layer), "input": INPUT})
 
 
-def random_network(seed, config, *, layers=4, size=8, attempts=50, kinds=KINDS, check=compile_network):
+def random_network(seed, config, *, layers=4, size=8, attempts=50, kinds=EVERY_KIND, check=compile_network):
     """A random network that ``config`` can run, the same for the same arguments.
 
     Convolutions of all kernels and strides that fit, with and without padding and residual, pooling, signed and
@@ -370,7 +367,7 @@ def random_placed_network(seed, config, **changes):
     def check(network, config):
         place_tensors(network, config, choose_orders(network, config))
 
-    return random_network(seed, config, kinds=EVERY_KIND, check=check, **changes)
+    return random_network(seed, config, check=check, **changes)
 
 
 def random_input(seed, network, *, zeros=0.5):

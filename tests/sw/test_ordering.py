@@ -156,7 +156,8 @@ def test_tensors_added_to_the_input_keep_its_order():
 @networks
 def test_no_layer_waits_longer_than_in_the_order_it_came(preset, seed):
     config = PRESETS[preset]
-    made = random_network(seed, config)
+    # Parts of a concatenation have holes, and an order that others have to follow.
+    made = random_network(seed, config, kinds=("clamp", "depthwise", "windows"))
     orders = choose_orders(made, config)
     tied = {getattr(layer, "residual", None) for layer in made.layers}
     for layer in made.layers:

@@ -114,14 +114,15 @@ def test_no_bank_is_asked_for_more_than_it_gives(preset, seed):
         if not isinstance(layer, Convolution):
             one, other = places[layer.input], places[layer.name]
             assert (one.slot, other.slot) == (0, 0) and one.order == other.order, "whole chunks are copied"
-            for place in (one, other):
+            for name, place in ((layer.input, one), (layer.name, other)):
                 following = [
-                    each
-                    for each in places.values()
-                    if each.bank is place.bank and each.base == place.base + place.chunks - 1 and each.slot
+                    other
+                    for other, each in places.items()
+                    if each.base == place.base + place.chunks - 1
+                    and each.slot
+                    and pieces.views[other].piece == pieces.views[name].piece
                 ]
-                shared = pieces.shared(layer.input) or pieces.shared(layer.name)
-                assert not (shared and following), "nothing else in its last chunk"
+                assert not following, "nothing else in its last chunk"
 
 
 @networks
