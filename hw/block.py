@@ -83,6 +83,8 @@ class Block(wiring.Component):
             ring.start.eq(self.start),
             ring.pixel_chunks.eq(self.layer.input_chunks),
             ring.blocks.eq(self.layer.blocks),
+            ring.last_upper.eq(self.layer.last_upper),
+            ring.last_left.eq(self.layer.last_left),
         ]
         connect(m, chunks=flipped(self.i), ring=ring.i)
 

@@ -19,7 +19,7 @@ class Feeder(wiring.Component):
     """Reads the chunks of a map, ``passes`` times, one chunk a cycle, one cycle after memory gives it.
 
     Pixels come in raster order, or, ``blocks``, in blocks of 2 x 2, themselves in raster order and each pixel after
-    pixel; ``lead_top`` and ``lead_left`` shift the blocks against the map, and what they hold beyond the map leaves as zero.
+    pixel; what the last ones hold beyond the map leaves as zero.
     ``input_row`` and ``input_pixel`` are the steps between what is fed, so a strided 1x1 convolution feeds
     only the pixels that it uses. ``input_repeat`` passes see the same chunks; the next ones those ``input_pass`` words further.
     Lanes of a pixel's last chunk beyond its channels leave as zero.
@@ -68,8 +68,8 @@ class Feeder(wiring.Component):
         array [passes * pixels * input_chunks, N]
         """
         memory, size = np.asarray(memory), 2 if layer["blocks"] else 1
-        rows = np.arange(layer["height"] * size) - layer["lead_top"]
-        columns = np.arange(layer["width"] * size) - layer["lead_left"]
+        rows = np.arange(layer["height"] * size)
+        columns = np.arange(layer["width"] * size)
         fed = []
         for number in range(layer["passes"]):
             base = layer["input_base"] + number // layer["input_repeat"] * layer["input_pass"]
@@ -77,8 +77,8 @@ class Feeder(wiring.Component):
             chunks = memory[(pixels[:, :, None] + np.arange(layer["input_chunks"])) % len(memory)]
             chunks[:, :, -1, layer["input_lanes"] :] = 0
             if layer["blocks"]:
-                chunks[(rows < 0) | (rows >= layer["map_height"])] = 0
-                chunks[:, (columns < 0) | (columns >= layer["map_width"])] = 0
+                chunks[rows >= layer["map_height"]] = 0
+                chunks[:, columns >= layer["map_width"]] = 0
             blocks = chunks.reshape(layer["height"], size, layer["width"], size, *chunks.shape[2:])
             fed.append(blocks.swapaxes(1, 2).reshape(-1, memory.shape[1]))
         return np.concatenate(fed)
@@ -96,13 +96,6 @@ class Feeder(wiring.Component):
 
         blocks = settled(m, layer.blocks[0])
         chunks = settled(m, layer.input_chunks - 1, width=config.chunk_bits)
-        first_address = settled(
-            m,
-            layer.input_base
-            - Mux(layer.lead_top[0], layer.input_row, 0)
-            - Mux(layer.lead_left[0], layer.input_pixel, 0),
-            width=16,
-        )
         down_step = settled(m, layer.input_row - layer.input_pixel, width=16)
         up_step = settled(m, layer.input_pixel - layer.input_row, width=16)
         row_step = settled(m, Mux(layer.blocks[0], layer.input_row << 1, layer.input_row), width=16)
@@ -132,10 +125,8 @@ class Feeder(wiring.Component):
 
         fed_row, fed_column = Mux(blocks, Cat(down, row), row), Mux(blocks, Cat(right, column), column)
         beyond = blocks & (
-            (layer.lead_top[0] & (fed_row == 0))
-            | (layer.lead_left[0] & (fed_column == 0))
-            | (fed_row >= settled(m, layer.map_height + layer.lead_top[0], width=place_bits + 1))
-            | (fed_column >= settled(m, layer.map_width + layer.lead_left[0], width=place_bits + 1))
+            (fed_row >= layer.map_height[: place_bits + 1])
+            | (fed_column >= layer.map_width[: place_bits + 1])
         )
 
         # What is asked for, beside it whether it ends its pixel and whether it lies beyond the map.
@@ -154,7 +145,7 @@ class Feeder(wiring.Component):
         ]
         with m.FSM() as fsm:
             with m.State("Idle"):
-                begin_pass(first_address)
+                begin_pass(layer.input_base)
                 m.d.sync += [passes_left.eq(layer.passes), repeats_left.eq(layer.input_repeat)]
                 with m.If(self.start):
                     m.next = "Feed"

@@ -12,14 +12,14 @@ __all__ = ["OperandIssue", "operand_layout", "position_layout"]
 
 
 def operand_layout(config):
-    """What the taps of one class multiply: a ``z`` for the basis, if ``use`` is set; which pixel of its block it is of."""
+    """What the taps of one class multiply: a ``z`` for the basis, if ``use`` is set; parities of the taps that its pixel meets."""
     return data.StructLayout(
         {
             "z": signed(config.z_bits),
             "basis": config.basis_bits,
             "use": 1,
-            "pixel_column": 1,
-            "pixel_row": 1,
+            "column_parity": 1,
+            "row_parity": 1,
         }
     )
 
@@ -201,19 +201,20 @@ class OperandIssue(wiring.Component):
     def _operands(self, m, chosen, share, walks, side_by_side):
         """Every class takes the ``z`` chosen among its rows; not side by side, all of them take the only one."""
         classes = self._config.classes
+        # A row makes the pixels of a block in the order in which they are fed, whichever taps they meet.
+        turned = settled(m, Cat(self.layer.last_left[0], self.layer.last_upper[0]) >> (classes // 2))
         for number, operand in enumerate(self.operands):
             following = Signal.like(operand, name=f"following_{number}")
             for index, source in enumerate(self.z):
                 mine = chosen[index] & (~side_by_side if index % classes != number else 1)
-                # Pixel q of a block lies in row q // 2 and column q % 2.
-                pixel = Signal(2, name=f"pixel_{number}_{index}")
-                m.d.comb += pixel.eq(number + classes * share[index])
+                parity = Signal(2, name=f"parity_{number}_{index}")
+                m.d.comb += parity.eq(number + classes * (share[index] ^ turned))
                 with m.If(mine):
                     m.d.comb += [
                         following.z.eq(source.p.z),
                         following.basis.eq(source.p.basis),
                         following.use.eq(walks),
-                        following.pixel_column.eq(pixel[0]),
-                        following.pixel_row.eq(pixel[1]),
+                        following.column_parity.eq(parity[0]),
+                        following.row_parity.eq(parity[1]),
                     ]
             m.d.sync += operand.eq(following)

@@ -8,18 +8,12 @@ from amaranth.lib.wiring import In, Out
 __all__ = ["PartialSumLines"]
 
 
-def _joins(row, rows):
-    """Whether a kernel row works for the same output as the one before it, where rows of pixels come in twos."""
-    return (rows - 1 - row) % 2 == 0
-
-
 class PartialSumLines(wiring.Component):
     """R-1 delays of one line of positions each, with an adder behind each.
 
     At every position the sum of kernel row 0 enters the first line; what left it a line later is added to the sum of
     row 1 and enters the second line, and so on; the total is what left the last line plus the sum of the last row.
-    Where rows of pixels come in twos (``side_by_side``), the last two kernel rows work for the same output, so do the two before, and
-    only every second line delays.
+    Where rows of pixels come in twos, some kernel rows work for the same output as the row before (``joins``): their line does not delay.
     All lines share one block RAM and one address, which is known ahead: the word is read two cycles before it is
     added, through the RAM's output register. The line must therefore have at least four positions.
     One position a cycle.
@@ -33,8 +27,8 @@ class PartialSumLines(wiring.Component):
     -------
     line : in
         Positions of a line, at least 4, the same from one position to the next within a layer.
-    side_by_side : in
-        The same within a layer.
+    joins : ``kernel_height`` bits, in
+        The same within a layer; never the first row.
     clear : in
         Starts a layer anew from the first place; the lines must have run empty.
     prepare : in
@@ -52,7 +46,7 @@ class PartialSumLines(wiring.Component):
         super().__init__(
             {
                 "line": In(16),
-                "side_by_side": In(1),
+                "joins": In(config.kernel_height),
                 "clear": In(1),
                 "prepare": In(1),
                 "advance": In(1),
@@ -62,12 +56,12 @@ class PartialSumLines(wiring.Component):
         )
 
     @staticmethod
-    def model(sums, line, side_by_side=False):
-        """Totals int64 [positions] of row sums [positions, R] after empty lines."""
+    def model(sums, line, joins=()):
+        """Totals int64 [positions] of row sums [positions, R] after empty lines; ``joins`` holds the rows that do."""
         sums = np.asarray(sums, np.int64)
         totals = sums[:, 0]
         for row in range(1, sums.shape[1]):
-            if not (side_by_side and _joins(row, sums.shape[1])):
+            if row not in joins:
                 totals = np.concatenate([np.zeros(line, np.int64), totals])[: len(sums)]
             totals = sums[:, row] + totals
         return totals
@@ -111,14 +105,10 @@ class PartialSumLines(wiring.Component):
         joined = sums[0]
         for r in range(config.kernel_height):
             if r:
-                carried = left[r - 1]
-                if _joins(r, config.kernel_height):
-                    carried = Mux(self.side_by_side, joined, carried)
-                joined = sums[r] + carried
+                joined = sums[r] + Mux(self.joins[r], joined, left[r - 1])
             if r == lines:
                 m.d.sync += self.total.eq(joined)
             else:
                 # What the next row has joined already must not lie in a line when the layer ends.
-                through = _joins(r + 1, config.kernel_height)
-                m.d.sync += entering[r].eq(Mux(self.side_by_side, 0, joined) if through else joined)
+                m.d.sync += entering[r].eq(Mux(self.joins[r + 1], 0, joined))
         return m

@@ -11,7 +11,7 @@ from .formats import Layer, z_layout
 from .issue import OperandIssue
 from .lines import PartialSumLines
 from .settled import settled
-from .taps import TapArray, tap_group, tap_parity
+from .taps import TapArray, tap_group, tap_joins, tap_parity
 
 __all__ = ["BasisMac"]
 
@@ -38,7 +38,7 @@ class BasisMac(wiring.Component):
           t+6                                                                       stored
 
     Stride 2 takes a block of 2 x 2 pixels as one position: a tap meets only one pixel of a block, and the four pixels
-    share the taps without a rest. Rows and columns of taps then count in twos from the last (``taps.tap_group``). Rows
+    share the taps without a rest. Rows and columns of taps then count in twos (``taps.tap_group``). Rows
     of the PE are dealt into classes, each with the taps of its pixels, and one ``z`` of every class is taken in a cycle.
     A 1x1 kernel uses that too: its basis is there once for every class, and their products meet in one result.
 
@@ -105,7 +105,13 @@ class BasisMac(wiring.Component):
         down, right = np.arange(kernel_height), np.arange(kernel_width)
         parity = 2 * tap_parity(down, kernel_height)[:, None] + tap_parity(right, kernel_width)
         if side_by_side:
-            down, right = tap_group(down, kernel_height), tap_group(right, kernel_width)
+            down = tap_group(down, kernel_height, layer["last_upper"])
+            right = tap_group(right, kernel_width, layer["last_left"])
+        row_joins, column_joins = (
+            [index for index in range(size) if side_by_side and tap_joins(index, size, last_first)]
+            for size, last_first in ((kernel_height, layer["last_upper"]), (kernel_width, layer["last_left"]))
+        )
+        turned = (2 * layer["last_upper"] + layer["last_left"]) // classes
         chains = np.zeros((kernel_height, kernel_width), np.int64)
         sums = []
         for position in range(passes * height * line + layer["drain"]):
@@ -117,13 +123,13 @@ class BasisMac(wiring.Component):
                 for number, share in np.ndindex(classes, shares):
                     meets = reached
                     if layer["blocks"]:
-                        meets = meets & (parity == number + classes * share)
+                        meets = meets & (parity == number + classes * (share ^ turned))
                     elif side_by_side:
                         meets = meets & (parity % classes == number)
                     chains += np.tensordot(z[index, row, column, number, share], bases, 1) * meets
-            row_sums, chains = _moved(chains, side_by_side)
+            row_sums, chains = _moved(chains, column_joins)
             sums.append(row_sums)
-        totals = PartialSumLines.model(sums, line, side_by_side)
+        totals = PartialSumLines.model(sums, line, row_joins)
         results = totals[layer["drain"] :].reshape(passes, height, line)
         return results[:, : layer["output_height"], : layer["output_width"]]
 
@@ -134,6 +140,12 @@ class BasisMac(wiring.Component):
         m.submodules.issue = issue = OperandIssue(config, in_flight=_IN_FLIGHT)
         m.submodules.taps = taps = TapArray(config)
         m.submodules.lines = lines = PartialSumLines(config)
+        height = config.kernel_height
+        row_joins = [
+            layer.side_by_side[0]
+            & Mux(layer.last_upper[0], tap_joins(r, height, True), tap_joins(r, height, False))
+            for r in range(height)
+        ]
         connect(m, loaded=flipped(self.loaded), issue=issue.loaded)
         connect(m, basis=flipped(self.basis), taps=taps.basis)
         for index in range(config.rows):
@@ -147,7 +159,7 @@ class BasisMac(wiring.Component):
             taps.position.eq(issue.position),
             taps.advance.eq(issue.advance),
             lines.line.eq(layer.line),
-            lines.side_by_side.eq(settled(m, layer.side_by_side[0])),
+            lines.joins.eq(Cat(settled(m, joins) for joins in row_joins)),
             lines.clear.eq(self.start),
             lines.prepare.eq(taps.prepared),
             lines.advance.eq(taps.finished),
@@ -188,13 +200,11 @@ class BasisMac(wiring.Component):
         return m
 
 
-def _moved(chains, side_by_side):
+def _moved(chains, joins):
     """Row sums, and the chains [R, S] after they have moved by one position."""
-    width = chains.shape[1]
     moved, carried = np.zeros_like(chains), 0
-    for s in range(width):
-        joins = s > 0 and tap_group(s, width) == tap_group(s - 1, width)
-        if joins and side_by_side:
+    for s in range(chains.shape[1]):
+        if s in joins:
             carried = chains[:, s - 1] + chains[:, s]
         else:
             moved[:, s] = carried

@@ -67,7 +67,8 @@ class ProcessingElement(wiring.Component):
         z = np.zeros((np.prod(positions), classes, shares, len(bases)), np.int64)
         for row, row_lists in enumerate(lists):
             number = row % classes
-            own = slice(number, None, classes) if layer["blocks"] else slice(None)
+            first = number ^ (2 * layer["last_upper"] + layer["last_left"]) % classes
+            own = slice(first, None, classes) if layer["blocks"] else slice(None)
             seen = {name: field[own] for name, field in chunks.items()}
             made = Row.model(config, seen, row_lists, layer["input_signed"])
             position, share = np.divmod(np.cumsum(made["end"]) - made["end"], shares)

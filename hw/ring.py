@@ -60,8 +60,8 @@ class InputRing(wiring.Component):
         Begins a layer; the ring must be empty.
     pixel_chunks : in
         Entries of one pixel. Stable from two cycles before ``start`` until the ring is empty.
-    blocks : in
-        Likewise.
+    blocks, last_upper, last_left : in
+        Likewise. Fields of the layer.
     i : stream of ``control_layout``, in
     readers : array of ``ReaderSignature``, in
     """
@@ -74,6 +74,8 @@ class InputRing(wiring.Component):
                 "start": In(1),
                 "pixel_chunks": In(range(config.chunks + 1)),
                 "blocks": In(1),
+                "last_upper": In(1),
+                "last_left": In(1),
                 "i": In(stream.Signature(control_layout(config))),
                 "readers": In(ReaderSignature(config)).array(readers),
             }
@@ -115,7 +117,11 @@ class InputRing(wiring.Component):
         m.d.sync += write_address.eq(write_address + write)
 
         classes = self._config.classes
-        passed_by = [settled(m, Mux(self.blocks, self.pixel_chunks * number, 0)) for number in range(classes)]
+        turned = Cat(self.last_left, self.last_upper)[: (classes - 1).bit_length()]
+        passed_by = [
+            settled(m, Mux(self.blocks, self.pixel_chunks * (number ^ turned), 0))
+            for number in range(classes)
+        ]
         step = settled(m, Mux(self.blocks, self.pixel_chunks * classes, self.pixel_chunks))
         full = Signal(self._readers)
         m.d.comb += self.i.ready.eq(~full.any())

@@ -9,16 +9,25 @@ from .formats import Layer, basis_layout
 from .issue import operand_layout, position_layout
 from .settled import settled
 
-__all__ = ["TapArray", "tap_class", "tap_group", "tap_parity"]
+__all__ = ["TapArray", "tap_class", "tap_group", "tap_joins", "tap_parity"]
 
 
-def tap_group(index, size):
-    """Which of a kernel's ``size`` rows (or columns) work for the same output when pixels come in twos: the last two do, ..."""
-    return (size + 1) // 2 - 1 - (size - 1 - index) // 2
+def tap_group(index, size, last_first):
+    """Which rows (or columns) of a kernel of ``size`` work for the same output when pixels come in twos: those of equal number.
+
+    ``last_first`` says that the last one works for the first pixel of two; then it is alone, otherwise the last two go together.
+    """
+    from_last = size - 1 - index
+    return size // 2 - (from_last + 1) // 2 if last_first else (size - 1) // 2 - from_last // 2
+
+
+def tap_joins(index, size, last_first):
+    """Whether a kernel row (or column) works for the same output as the one before it."""
+    return index > 0 and tap_group(index, size, last_first) == tap_group(index - 1, size, last_first)
 
 
 def tap_parity(index, size):
-    """Which pixel of two a row (or column) of the kernel works for: 1 for the second one, as the last does."""
+    """1 for the kernel rows (or columns) that work for the same pixel of two as the last one, 0 for the others."""
     return 1 - (size - 1 - index) % 2
 
 
@@ -93,17 +102,20 @@ class TapArray(wiring.Component):
         ]
         m.d.sync += [self.prepared.eq(self.advance), self.finished.eq(self.prepared)]
 
-        def reaches(place, extent, index, size):
+        last_upper, last_left = settled(m, layer.last_upper[0]), settled(m, layer.last_left[0])
+
+        def reaches(place, extent, index, size, last_first):
             """Whether a tap at ``place`` works for an output within the map."""
-            offset = Mux(side_by_side, tap_group(index, size), index)
+            group = Mux(last_first, tap_group(index, size, True), tap_group(index, size, False))
+            offset = Mux(side_by_side, group, index)
             return (place >= settled(m, offset)) & (place < settled(m, extent + offset, width=place_bits + 2))
 
         rows = [
-            reaches(self.position.row, layer.height[:place_bits], r, config.kernel_height)
+            reaches(self.position.row, layer.height[:place_bits], r, config.kernel_height, last_upper)
             for r in range(config.kernel_height)
         ]
         columns = [
-            reaches(self.position.column, layer.line[:place_bits], s, config.kernel_width)
+            reaches(self.position.column, layer.line[:place_bits], s, config.kernel_width, last_left)
             for s in range(config.kernel_width)
         ]
         # A z of a block meets only the taps of its own pixel.
@@ -117,6 +129,18 @@ class TapArray(wiring.Component):
             m.d.sync += z.eq(operand.z)
             later.append(z)
 
+        joining = [
+            settled(
+                m,
+                side_by_side
+                & Mux(
+                    last_left,
+                    tap_joins(s, config.kernel_width, True),
+                    tap_joins(s, config.kernel_width, False),
+                ),
+            )
+            for s in range(config.kernel_width)
+        ]
         for r in range(config.kernel_height):
             carried = Const(0, signed(config.accumulator_bits))
             before = carried
@@ -124,8 +148,8 @@ class TapArray(wiring.Component):
                 number = tap_class(config, r, s)
                 operand = self.operands[number]
                 own_pixel = ~in_blocks | (
-                    (operand.pixel_row == tap_parity(r, config.kernel_height))
-                    & (operand.pixel_column == tap_parity(s, config.kernel_width))
+                    (operand.row_parity == tap_parity(r, config.kernel_height))
+                    & (operand.column_parity == tap_parity(s, config.kernel_width))
                 )
                 tap = Signal(signed(8), name=f"tap_{r}_{s}")
                 product = Signal(signed(8 + config.z_bits), name=f"product_{r}_{s}")
@@ -137,10 +161,9 @@ class TapArray(wiring.Component):
                     product.eq(tap * later[number]),
                 ]
                 m.d.comb += total.eq(chain + product)
-                joins = s > 0 and tap_group(s, config.kernel_width) == tap_group(s - 1, config.kernel_width)
-                moved = Mux(side_by_side, 0, carried) if joins else carried
-                m.d.sync += chain.eq(Mux(self.finished, moved, total))
-                carried = total + Mux(side_by_side, before, 0) if joins else total
+                joins = joining[s]
+                m.d.sync += chain.eq(Mux(self.finished, Mux(joins, 0, carried), total))
+                carried = total + Mux(joins, before, 0)
                 before = total
             m.d.comb += self.sums[r].eq(carried)
         return m

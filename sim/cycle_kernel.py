@@ -60,17 +60,16 @@ def convolution_cycles(
     groups : int
         Steps of requantisation at one position.
     geometry : int array
-        Chunks of a pixel, pixels that a row walks, whether they come in blocks, whether the MAC takes a ``z`` of every class of
-        rows, height, width, line, drain, output height, output width.
+        Chunks of a pixel, pixels that a row walks, whether they come in blocks, what of a class makes its first pixel of a
+        block (by exclusive or), whether the MAC takes a ``z`` of every class of rows, height, width, line, drain, output height, output width.
     shape : int array
         PEs, rows of one, classes of rows, ring entries, depth of the FIFO of ``z`` and of that of results, whether
         rows concentrate, whether the adder tree is cut, latency of the requantiser.
     limit : int
     """
     passes, readers = counts.shape
-    pixel_chunks, pixels, blocks, side_by_side, height, width, line, drain, output_height, output_width = (
-        geometry
-    )
+    pixel_chunks, pixels, blocks, turned, side_by_side = geometry[:5]
+    height, width, line, drain, output_height, output_width = geometry[5:]
     pes, rows, classes, ring, z_depth, output_depth, concentrates, halfway, requantiser_latency = shape
     shares = 4 // classes if blocks else 1
     step = pixel_chunks * classes if blocks else pixel_chunks
@@ -89,7 +88,7 @@ def convolution_cycles(
     level = np.zeros(readers, np.int64)
     if blocks:
         for reader in range(readers):
-            level[reader] = -(reader % rows % classes) * pixel_chunks
+            level[reader] = -(reader % rows % classes ^ turned) * pixel_chunks
     matched = np.zeros(readers, np.int64)
     diluted = np.zeros(readers, np.int64)
     held_chunk = np.zeros(readers, np.int64)

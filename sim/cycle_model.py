@@ -138,7 +138,8 @@ class _Convolution:
         # Classes of rows walk pixels of their own.
         pixel_step = config.classes if layer["blocks"] else 1
         rows = np.arange(config.pes * config.rows) % config.rows
-        walk = (rows % pixel_step, pixel_step)
+        turned = (2 * layer["last_upper"] + layer["last_left"]) % config.classes
+        walk = (rows % pixel_step ^ turned, pixel_step)
 
         concentrates = config.accumulation == "concentration"
         tokens, token_start = make_tokens(nonzero, self._counts, self._word_start, self._z, self._last, *walk)
@@ -160,11 +161,10 @@ class _Convolution:
             Requantiser.latency(config),
         )
         geometry = [
-            layer[name]
-            for name in (
-                *("input_chunks", "pixels", "blocks", "side_by_side", "height", "width", "line", "drain"),
-                *("output_height", "output_width"),
-            )
+            *(layer[name] for name in ("input_chunks", "pixels", "blocks")),
+            turned,
+            *(layer[name] for name in ("side_by_side", "height", "width", "line", "drain")),
+            *(layer[name] for name in ("output_height", "output_width")),
         ]
         limit = 10_000 + 64 * (len(tokens) + layer["passes"] * len(fed) * (fed.shape[1] + config.line))
         cycles = convolution_cycles(

@@ -143,10 +143,13 @@ def _padding(fields, info, window, stride, first):
     return first + last
 
 
-def _padding_before(fields, taps, pad, lead):
+def _padding_before(fields, taps, pad, last_first):
     """Rows, or columns, of padding before the map, for a kernel that fills the taps."""
     if fields["blocks"]:
-        return taps - 2 * ((taps + 1) // 2 - pad) + lead
+        last = taps // 2 if last_first else (taps - 1) // 2
+        # Which of two paddings it was, the pixel of the last tap tells.
+        before = taps - 1 - 2 * (last - pad)
+        return before if (taps - before) % 2 == last_first else before - 1
     return 0 if fields["side_by_side"] else pad
 
 
@@ -154,8 +157,9 @@ def _geometry(fields, info, place, config):
     """Stride and padding of a convolution with the kernel as it lies in the taps, and that kernel's rows and columns."""
     stride = 2 if fields["blocks"] else fields["input_pixel"] // place.pixel
     taps = config.kernel_height, config.kernel_width
-    pads, leads = (tuple(fields[f"{kind}_{side}"] for side in ("top", "left")) for kind in ("pad", "lead"))
-    first = tuple(_padding_before(fields, *each) for each in zip(taps, pads, leads, strict=True))
+    pads = fields["pad_top"], fields["pad_left"]
+    pairing = fields["last_upper"], fields["last_left"]
+    first = tuple(_padding_before(fields, *each) for each in zip(taps, pads, pairing, strict=True))
     # Side by side the taps hold copies of a single one.
     kernel = (1, 1) if fields["side_by_side"] and not fields["blocks"] else taps
     return {"stride": stride, "padding": _padding(fields, info, kernel, stride, first)}, kernel

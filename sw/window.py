@@ -31,9 +31,10 @@ class _Extent:
     #: First row of the map that is fed, and how many are.
     first: int
     map: int
-    #: Positions fed: rows, or blocks; rows of zero before the first.
+    #: Positions fed: rows, or blocks.
     positions: int
-    lead: int
+    #: Whether the last row of the kernel works for the first row of a block.
+    last_first: int
     #: Places from a position to the first output that it works for, and the greatest such number there can be.
     pad: int
     last: int
@@ -45,22 +46,27 @@ def _extent(size, kernel, before, stride, taps, sharing, outputs):
     first = max(0, start)
     fed = max(first + 1, min(size, (outputs[1] - 1) * stride - before + kernel)) - first
     before = first - start
-    groups = (taps + 1) // 2
     if sharing is Sharing.BLOCKS:
-        lead = (kernel - before) % 2
+        last_first = (kernel - before) % 2
+        # Rows of the kernel work in twos, and so do outputs: ``hw.taps.tap_group``.
+        last = taps // 2 if last_first else (taps - 1) // 2
         return _Extent(
             first=first,
             map=fed,
-            positions=(fed + lead + 1) // 2,
-            lead=lead,
-            pad=groups - (kernel - before + lead) // 2,
-            last=groups - 1,
+            positions=(fed + 1) // 2,
+            last_first=last_first,
+            pad=last - (kernel - 1 - before) // 2,
+            last=last,
         )
     if kernel == 1:
         fed = outputs[1] - outputs[0]
     if sharing is Sharing.SIDE_BY_SIDE:
-        return _Extent(first=first, map=fed, positions=fed, lead=0, pad=groups - 1, last=groups - 1)
-    return _Extent(first=first, map=fed, positions=fed, lead=0, pad=before + taps - kernel, last=taps - 1)
+        return _Extent(
+            first=first, map=fed, positions=fed, last_first=0, pad=(taps - 1) // 2, last=(taps - 1) // 2
+        )
+    return _Extent(
+        first=first, map=fed, positions=fed, last_first=0, pad=before + taps - kernel, last=taps - 1
+    )
 
 
 def window_fields(layer, source, target, config, rows, columns):
@@ -97,8 +103,8 @@ def window_fields(layer, source, target, config, rows, columns):
         "input_pixel": step * source.pixel,
         "map_height": down.map,
         "map_width": right.map,
-        "lead_top": down.lead,
-        "lead_left": right.lead,
+        "last_upper": down.last_first,
+        "last_left": right.last_first,
         "blocks": int(sharing is Sharing.BLOCKS),
         "side_by_side": int(sharing is not Sharing.TOGETHER),
         "height": down.positions,

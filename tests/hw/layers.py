@@ -85,15 +85,15 @@ def geometry(config, *, height, width, kernel, padding, stride, side_by_side=0, 
     places = {"map_height": height, "map_width": width}
     last = [size - 1 for size in taps]
     if stride == 2:
-        leads = [(extent - before) % 2 for extent, before in zip(kernel, (top, left), strict=True)]
-        height, width = ((size + lead + 1) // 2 for size, lead in zip((height, width), leads, strict=True))
-        places |= {"lead_top": leads[0], "lead_left": leads[1], "blocks": 1, "side_by_side": 1}
+        # Output x lies at column 2x + extent - 1 - before under the last tap: the first pixel of two, or the second.
+        first = [(extent - before) % 2 for extent, before in zip(kernel, (top, left), strict=True)]
+        height, width = (height + 1) // 2, (width + 1) // 2
+        places |= {"last_upper": first[0], "last_left": first[1], "blocks": 1, "side_by_side": 1}
         places["pixels"] = height * width * 4 // config.classes
-        groups = [(size + 1) // 2 for size in taps]
-        last = [count - 1 for count in groups]
+        last = [size // 2 if early else (size - 1) // 2 for size, early in zip(taps, first, strict=True)]
         pads = [
-            count - (extent - before + lead) // 2
-            for count, extent, before, lead in zip(groups, kernel, (top, left), leads, strict=True)
+            count - (extent - 1 - before) // 2
+            for count, extent, before in zip(last, kernel, (top, left), strict=True)
         ]
     elif side_by_side:
         places["side_by_side"] = 1
@@ -133,8 +133,7 @@ def in_blocks(layer, array):
         return array[:, :, :, None]
     height, width = layer["height"], layer["width"]
     padded = np.zeros((len(array), 2 * height, 2 * width, *array.shape[3:]), array.dtype)
-    top, left = layer["lead_top"], layer["lead_left"]
-    padded[:, top : top + array.shape[1], left : left + array.shape[2]] = array
+    padded[:, : array.shape[1], : array.shape[2]] = array
     blocks = padded.reshape(len(array), height, 2, width, 2, *array.shape[3:]).swapaxes(2, 3)
     return blocks.reshape(len(array), height, width, 4, *array.shape[3:])
 

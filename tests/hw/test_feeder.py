@@ -58,11 +58,10 @@ def random_layer(rng, *, passes, step=1, **fields):
 
 
 def random_blocks(rng, *, passes):
-    """A map that is fed in blocks, shifted by a row or a column or not, of which passes see different chunks."""
+    """A map that is fed in blocks, of which passes see different chunks."""
     height, width = (int(size) for size in rng.integers(1, 6, 2))
     chunks = int(rng.integers(1, CONFIG.chunks + 1))
     fed = int(rng.integers(1, chunks + 1))
-    top, left = (int(lead) for lead in rng.integers(0, 2, 2))
     return layer_fields(
         input_bank=int(rng.integers(3)),
         input_base=int(rng.integers(60)),
@@ -74,11 +73,9 @@ def random_blocks(rng, *, passes):
         input_lanes=int(rng.integers(1, CONFIG.chunk + 1)),
         map_height=height,
         map_width=width,
-        lead_top=top,
-        lead_left=left,
         blocks=1,
-        height=(height + top + 1) // 2,
-        width=(width + left + 1) // 2,
+        height=(height + 1) // 2,
+        width=(width + 1) // 2,
         passes=passes,
     )
 
@@ -89,9 +86,7 @@ def plain_map(memory, layer):
     for number in range(layer["passes"]):
         base = layer["input_base"] + number // layer["input_repeat"] * layer["input_pass"]
         for row, column in pixels(layer):
-            inside = not layer["blocks"] or (
-                0 <= row < layer["map_height"] and 0 <= column < layer["map_width"]
-            )
+            inside = not layer["blocks"] or (row < layer["map_height"] and column < layer["map_width"])
             for chunk in range(layer["input_chunks"]):
                 address = base + row * layer["input_row"] + column * layer["input_pixel"] + chunk
                 values = memory[layer["input_bank"], address].tolist() if inside else [0] * CONFIG.chunk
@@ -111,7 +106,7 @@ def pixels(layer):
                 continue
             for down in range(2):
                 for right in range(2):
-                    yield 2 * row + down - layer["lead_top"], 2 * column + right - layer["lead_left"]
+                    yield 2 * row + down, 2 * column + right
 
 
 def feed(memory, layers, seed, **traffic):

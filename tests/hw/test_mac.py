@@ -37,7 +37,8 @@ def row_streams(rng, config, layer, z):
     for row in range(config.rows):
         number, stream = row % classes, []
         of_row = np.flatnonzero(owner[number if layer["blocks"] else 0] == row)
-        own = positions[:, :, :, number::classes] if layer["blocks"] else positions
+        first = number ^ (2 * layer["last_upper"] + layer["last_left"]) % classes
+        own = positions[:, :, :, first::classes] if layer["blocks"] else positions
         made[:, :, :, number, :, of_row] = np.moveaxis(own[..., of_row], -1, 0)
         for pixel in own.reshape(-1, config.bases):
             elements = [(int(pixel[basis]), int(basis)) for basis in rng.permutation(of_row)] or [(0, 0)]

@@ -56,6 +56,8 @@ class _ElementOnRing(wiring.Component):
             ring.start.eq(self.start),
             ring.pixel_chunks.eq(self.layer.input_chunks),
             ring.blocks.eq(self.layer.blocks),
+            ring.last_upper.eq(self.layer.last_upper),
+            ring.last_left.eq(self.layer.last_left),
             element.layer.eq(self.layer),
             element.start.eq(self.start),
             self.busy.eq(element.busy),

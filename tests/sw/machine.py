@@ -112,10 +112,7 @@ def _fed(fields, banks, number):
     """Int64 [rows, columns, chunks, N]: the pixels that are fed in one pass, those of blocks in their places."""
     size = 1 + fields["blocks"]
     rows = [
-        [
-            _pixel(fields, banks, number, row - fields["lead_top"], column - fields["lead_left"])
-            for column in range(size * fields["width"])
-        ]
+        [_pixel(fields, banks, number, row, column) for column in range(size * fields["width"])]
         for row in range(size * fields["height"])
     ]
     return np.array(rows)
@@ -151,10 +148,11 @@ def _convolution(program, fields, banks):
             yield (slot, *at), _requantise(program, fields, value, scale, residual)
 
 
-def _side(taps, tap):
-    """Group and parity of a row, or column, of ``taps`` where they lie side by side."""
+def _side(taps, tap, last_first):
+    """Of a row, or column, of ``taps`` where they lie side by side: its group, its parity, its pixel of two in a block."""
     from_last = taps - 1 - tap
-    return (taps + 1) // 2 - 1 - from_last // 2, 1 - from_last % 2
+    outputs = [(at + last_first) // 2 for at in range(taps)]
+    return outputs[-1] - outputs[from_last], 1 - from_last % 2, (from_last + 1 + last_first) % 2
 
 
 def _spread(config, fields, total, z, taps, row):
@@ -163,18 +161,14 @@ def _spread(config, fields, total, z, taps, row):
         to_row, to_column = down, right
         used = z
         if fields["side_by_side"]:
-            (to_row, below), (to_column, beside) = (
-                _side(config.kernel_height, down),
-                _side(config.kernel_width, right),
-            )
+            to_row, below, lower = _side(config.kernel_height, down, fields["last_upper"])
+            to_column, beside, later = _side(config.kernel_width, right, fields["last_left"])
             # Each tap takes the operand of one class of rows.
             if {1: 0, 2: beside, 4: 2 * below + beside}[config.classes] != row % config.classes:
                 continue
             if fields["blocks"]:
                 # A row makes its share of the four pixels; a tap meets one of them.
-                if (2 * below + beside) % config.classes != row % config.classes:
-                    continue
-                used = z[below::2, beside::2]
+                used = z[lower::2, later::2]
         # What would leave the positions is masked.
         rows = np.arange(used.shape[0]) + fields["pad_top"] - to_row
         columns = np.arange(used.shape[1]) + fields["pad_left"] - to_column
@@ -189,7 +183,10 @@ def _check_geometry(config, fields):
     """What the fields say twice must agree, and fit the machine."""
     last = [config.kernel_height - 1, config.kernel_width - 1]
     if fields["side_by_side"]:
-        last = [(taps + 1) // 2 - 1 for taps in (config.kernel_height, config.kernel_width)]
+        last = [
+            taps // 2 if fields[name] else (taps - 1) // 2
+            for taps, name in ((config.kernel_height, "last_upper"), (config.kernel_width, "last_left"))
+        ]
     after = last[0] - fields["pad_top"], last[1] - fields["pad_left"]
     assert fields["drain"] == after[0] * fields["line"] + after[1] >= 0
     assert fields["line"] == max(fields["width"], config.line_minimum) <= config.line

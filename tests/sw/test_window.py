@@ -22,7 +22,15 @@ from .layers import TINY, convolution, info, network
             (3, 3),
             2,
             (0, 0, 1, 1),
-            {"pad_top": 0, "pad_left": 0, "line": 4, "drain": 5, "blocks": 1, "lead_top": 1, "lead_left": 1},
+            {
+                "pad_top": 0,
+                "pad_left": 0,
+                "line": 4,
+                "drain": 5,
+                "blocks": 1,
+                "last_upper": 1,
+                "last_left": 1,
+            },
         ),
         ((6, 6), (3, 3), 1, (0, 0, 0, 0), {"pad_top": 0, "pad_left": 0, "output_height": 4, "drain": 14}),
         (
