@@ -31,28 +31,17 @@ STRUCTURES = {
 #: Zeros of the small fully connected layers of the CIFAR-10 networks, and their ternary planes.
 _CLASSIFIER = Structure(zeros=0.5, bases=1, kept=1, planes=4)
 
-#: The 16 PEs of the ULX3S, with memories for ResNet-20.
-BOARD = Config.preset("small").replace(
-    name="ulx3s-85f",
-    pes=16,
-    requantisers=8,
-    accumulator_bits=20,
-    multiplier_bits=12,
-    bias_bits=32,
-    channels=64,
-    ring=8,
-    activation_words=1024,
-    coefficient_words=2048,
-    basis_words=256,
-    scale_words=128,
-)
+#: The 16 PEs of the ULX3S.
+BOARD = Config.preset("ulx3s-85f")
 
-#: For the large networks: chunks of 64, of which 16 lanes add what matches, four rows a PE, and memories that hold everything. The
-#: tree of 64 takes four times the adders for 7 % fewer cycles of VGG16 (``python -m bench --choices``).
+#: For the large networks: chunks of 64 in one adder tree, four rows a PE, and memories that hold everything. 16 lanes instead of the tree are a
+#: quarter of the adders for 7 % more cycles of VGG16 (``python -m bench --choices``).
 LARGE = Config(
     name="simulation",
     chunk=64,
-    lanes=16,
+    accumulation="tree",
+    lanes=64,
+    lookahead=0,
     rows=4,
     pes=32,
     requantisers=32,
