@@ -1,12 +1,38 @@
 """Proof, from the actual integers of a layer, that nothing in the machine can overflow.
 
-Ranges are exact intervals: every activation may take any value of its tensor's range. Partial sums may wrap
+Ranges are exact intervals: every activation may take any value that the clamp or table of its layer lets pass. Partial sums may wrap
 around on the way (modulo ``2^accumulator_bits`` they come out right), only the final sum has to fit.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
-__all__ = ["check_average", "check_convolution"]
+from .network import INPUT, AveragePool, Convolution, inputs_of
+
+__all__ = ["Range", "check_average", "check_convolution", "value_ranges"]
+
+
+class Range(NamedTuple):
+    """Least and greatest value that a tensor can hold; 0 is always among them, as padding is."""
+
+    low: int
+    high: int
+
+
+def value_ranges(network):
+    """``Range`` of every tensor by name: what clamps and tables leave of the eight bits."""
+    infos = network.tensors()
+    ranges = {INPUT: Range(infos[INPUT].low, infos[INPUT].high)}
+    for layer in network.layers:
+        if isinstance(layer, Convolution) and layer.table is not None:
+            ends = [int(layer.table.min()), int(layer.table.max())]
+        elif isinstance(layer, Convolution | AveragePool):
+            ends = [layer.low, layer.high]
+        else:
+            ends = [end for name in inputs_of(layer) for end in ranges[name]]
+        ranges[layer.name] = Range(min(0, *ends), max(0, *ends))
+    return ranges
 
 
 def _fit(low, high, bits, what, advice):
@@ -34,7 +60,7 @@ def _sum_bits(config):
 
 
 def check_convolution(layer, source, residual, config):
-    """Prove ``z``, the accumulator and the requantisation of one convolution; ``source`` is its input's info."""
+    """Prove ``z``, the accumulator and the requantisation of one convolution; ``source`` is its input's ``Range``."""
     low, high = _reach(layer.coefficients, 1, source)
     _fit(
         low.min(),

@@ -2,7 +2,7 @@
 
 from hw.formats import LAYER_FIELDS, Operation
 
-from .bounds import check_average, check_convolution
+from .bounds import check_average, check_convolution, value_ranges
 from .network import INPUT, AveragePool, Concatenation, Convolution, MaxPool, inputs_of
 from .ordering import choose_orders, reorder
 from .packing import Memories, limit
@@ -70,6 +70,7 @@ class _Compiler:
         self._network = network
         self._config = config
         self._tensors = tensors
+        self._ranges = value_ranges(network)
         self._placements = placements
         self._memories = Memories(config)
         self._steps = []
@@ -177,7 +178,7 @@ class _Compiler:
 
     def _average_pool(self, layer):
         config, source, target = self._config, self._placements[layer.input], self._placements[layer.name]
-        check_average(layer, self._tensors[layer.input], config)
+        check_average(layer, self._ranges[layer.input], config)
         multipliers = [layer.multiplier if channel >= 0 else 0 for channel in target.order]
         fields = self._memories.add_scales(multipliers, [0] * len(multipliers), source.chunks * config.chunk)
         fields |= {
@@ -194,7 +195,7 @@ class _Compiler:
 
     def _convolution(self, layer):
         config, source, target = self._config, self._placements[layer.input], self._placements[layer.name]
-        check_convolution(layer, self._tensors[layer.input], self._tensors.get(layer.residual), config)
+        check_convolution(layer, self._ranges[layer.input], self._ranges.get(layer.residual), config)
         _check_kernel(layer.kernel, config)
         rectangles = tiles(layer, source, target, config)
         sharing, feed = sharing_of(layer, config), feed_passes(layer.coefficients, config)

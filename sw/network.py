@@ -233,7 +233,10 @@ def _convolution(layer, tensors):
     _check_array("biases", layer.bias, np.int64, (outputs,), -(1 << 39), (1 << 39) - 1)
     _check_shift(layer.shift)
     if layer.stride not in (1, 2):
-        raise ValueError(f"expected a stride of 1 or 2, got {layer.stride}")
+        raise ValueError(
+            f"expected a stride of 1 or 2, got {layer.stride}; use a stride of 1 and after it max pooling with a window "
+            f"of 1x1 and a step of {layer.stride}"
+        )
     top, left, bottom, right = layer.padding
     if min(layer.padding) < 0 or max(top, bottom) >= kernel_height or max(left, right) >= kernel_width:
         raise ValueError(f"expected padding from 0 to less than the kernel, got {layer.padding}")

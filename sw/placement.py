@@ -130,7 +130,7 @@ def _apart(network, pieces):
             both = reads[0] if reads[0] == reads[1] else f"{reads[0]} and {reads[1]} of one concatenation"
             raise ValueError(
                 f"layer {layer.name}: expected input and residual in different banks, got {both} for both; "
-                "add a tensor that the layer does not read"
+                "add a copy, made with max pooling of a window of 1x1"
             )
         together = {*read, pieces.views[layer.name].piece}
         for piece in together:

@@ -53,7 +53,8 @@ def test_wrong_usage(arguments):
 def test_unknown_preset(tmp_path):
     output = tmp_path / "x.v"
     assert (
-        fails("verilog", "--preset", "vast", "-o", output) == "expected a preset from tiny, small, not 'vast'"
+        fails("verilog", "--preset", "vast", "-o", output)
+        == "expected a preset from tiny, small, ulx3s-85f, not 'vast'"
     )
     assert "from tiny, small" in fails("demo", "--preset", "vast", "--out", tmp_path / "demo")
     assert "from tiny, small" in fails(

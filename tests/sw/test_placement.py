@@ -218,7 +218,7 @@ def test_a_residual_of_another_pitch_widens_what_it_is_added_to():
         (
             (convolution("a", INPUT), convolution("b", "a", residual="a")),
             TINY,
-            "layer b: expected input and residual in different banks, got a for both; add a tensor",
+            "layer b: expected input and residual in different banks, got a for both; add a copy",
         ),
         (
             (

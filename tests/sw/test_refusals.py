@@ -8,7 +8,7 @@ import pytest
 from sw.compiler import compile_network
 from sw.network import AveragePool, MaxPool
 
-from .layers import TINY, changed, convolution, dense, info, network
+from .layers import TINY, changed, check_descriptors, convolution, dense, info, network
 
 
 def refusals():
@@ -168,7 +168,7 @@ def refusals():
         "residual is input",
         network(flat, convolution(flat, residual="input")),
         TINY,
-        r"layer layer: expected input and residual in different banks, got input for both",
+        r"layer layer: expected input and residual in different banks, got input for both; .*window of 1x1",
     )
     yield (
         "rows",
@@ -193,3 +193,18 @@ def test_unknown_layer_is_refused():
 
     with pytest.raises(ValueError, match=r"layer soft: expected one of Convolution, .* got Softmax"):
         network(info(), Softmax(name="soft", input="input", window=1, stride=1))
+
+
+def test_a_copy_is_added_where_the_input_cannot_be():
+    source = info(6)
+    copy = MaxPool(name="copy", input="input", window=(1, 1), stride=1)
+    check_descriptors(1, network(source, copy, convolution(source, outputs=6, residual="copy")), TINY)
+
+
+def test_stride_3_is_a_pooling_of_every_third():
+    source = info(6, 8, 8)
+    layer = convolution(source, outputs=6, padding=(1, 1, 1, 1))
+    with pytest.raises(ValueError, match=r"stride of 1 or 2, got 3; use a stride of 1 and .* a step of 3"):
+        network(source, changed(layer, stride=3))
+    every_third = MaxPool(name="third", input="layer", window=(1, 1), stride=3)
+    check_descriptors(1, network(source, layer, every_third), TINY)
