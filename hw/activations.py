@@ -30,7 +30,8 @@ class ActivationMemory(wiring.Component):
     SparseMap encoder sits behind the read port.
 
     Each read port has a latency of two cycles and gives one chunk a cycle; a stalled response stalls its requests. A
-    chunk that is written in the cycle in which its request is taken comes as it was before.
+    chunk that is written in the cycle in which its request is taken comes as it was before in the lanes that are not written; the
+    others must not be used: a block RAM gives anything for them.
 
     Members
     -------

@@ -19,7 +19,7 @@ class WordMemory(wiring.Component):
     Block RAM is slow from clock to output, so the word read passes a register before it leaves.
     Latency is two cycles, throughput one word a cycle; a stalled response stalls the requests and
     loses nothing. A read that is accepted after a write sees it; one accepted in the same cycle as a
-    write of its address may return the old word.
+    write of its address returns anything: a block RAM does not care.
 
     Parameters
     ----------
