@@ -38,7 +38,7 @@ CASES = (
     ),
     (
         "four PEs of three rows",
-        TINY.replace(pes=4, rows=3, chunk=8, lanes=2, ring=4, z_fifo=2),
+        TINY.replace(pes=4, rows=3, chunk=8, lanes=2, ring=8, z_fifo=2),
         range(10),
         16,
     ),

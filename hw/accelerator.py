@@ -8,13 +8,14 @@ from .activations import ActivationMemory
 from .average_pool import AveragePool
 from .bases import BasisLoader
 from .feeder import Feeder
-from .formats import Operation
+from .formats import Operation, dense_layout
 from .link import HostLink
 from .max_pool import MaxPool
 from .pe_array import PeArray
 from .requantiser import Requantiser
 from .select import ReadSelect, WriteSelect
 from .sequencer import Owner, Sequencer
+from .skid import SkidBuffer
 from .sparsemap import SparseMapEncoder
 from .store import Store
 from .window_reader import WindowReader
@@ -105,7 +106,10 @@ class Accelerator(wiring.Component):
             connect(m, readers=readers.responses[owner.value], unit=response)
 
         # The way of the data.
-        connect(m, feeder=feeder.o, encoder=encoder.i)
+        # Memory stops far behind the ring.
+        m.submodules.skid = skid = SkidBuffer(dense_layout(config))
+        connect(m, feeder=feeder.o, skid=skid.i)
+        connect(m, skid=skid.o, encoder=encoder.i)
         connect(m, encoder=encoder.o, array=array.i)
         connect(m, basis_loader=basis_loader.bases, array=array.basis)
         connect(m, basis_loader=basis_loader.loaded, array=array.loaded)

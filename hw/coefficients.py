@@ -97,7 +97,8 @@ class CoefficientWalker(wiring.Component):
         request, response = words.request, words.response
 
         count = data.View(header_layout(config), response.p.data.as_value()[: header_layout(config).size])
-        header = Signal(range(config.coefficient_words))
+        # What is asked for next, and the first word of the list.
+        address, first = Signal(range(config.coefficient_words)), Signal(range(config.coefficient_words))
         index = Signal(range(config.coefficient_words))
         last_index = Signal.like(index)
         pixels_left = Signal(16)
@@ -106,19 +107,20 @@ class CoefficientWalker(wiring.Component):
         last_pixel = pixels_left == 1
 
         def next_pixel():
-            m.d.sync += [index.eq(0), pixels_left.eq(pixels_left - 1)]
+            m.d.sync += [index.eq(0), address.eq(first), pixels_left.eq(pixels_left - 1)]
 
         def next_pass():
             m.d.sync += [
                 pixels_left.eq(self.layer.pixels),
-                header.eq(header + index + 2),
+                address.eq(address + 1),
                 passes_left.eq(passes_left - 1),
             ]
 
+        m.d.comb += request.p.address.eq(address)
         with m.FSM():
             with m.State("Idle"):
                 m.d.sync += [
-                    header.eq(self.layer.coefficient_base),
+                    address.eq(self.layer.coefficient_base),
                     passes_left.eq(self.layer.passes),
                     pixels_left.eq(self.layer.pixels),
                     index.eq(0),
@@ -126,8 +128,9 @@ class CoefficientWalker(wiring.Component):
                 with m.If(self.start):
                     m.next = "Header"
             with m.State("Header"):
-                m.d.comb += [request.valid.eq(1), request.p.address.eq(header), request.p.tag.header.eq(1)]
+                m.d.comb += [request.valid.eq(1), request.p.tag.header.eq(1)]
                 with m.If(request.ready):
+                    m.d.sync += [address.eq(address + 1), first.eq(address + 1)]
                     m.next = "Count"
             with m.State("Count"):
                 with m.If(response.valid & response.p.tag.header):
@@ -136,11 +139,10 @@ class CoefficientWalker(wiring.Component):
             with m.State("Walk"):
                 m.d.comb += [
                     request.valid.eq(1),
-                    request.p.address.eq(header + index + 1),
                     request.p.tag.end.eq(last_word),
                 ]
                 with m.If(request.ready):
-                    m.d.sync += index.eq(index + 1)
+                    m.d.sync += [index.eq(index + 1), address.eq(address + 1)]
                     with m.If(last_word):
                         next_pixel()
                         with m.If(last_pixel):

@@ -114,6 +114,11 @@ class Config:
         self._require(self.kernel_width <= 7, "kernel_width", "at most 7")
         self._require(self.channels % self.chunk == 0, "channels", f"a multiple of the chunk of {self.chunk}")
         self._require(self.ring >= 2 * self.chunks, "ring", f"at least two pixels of {self.chunks} chunks")
+        self._require(
+            self.ring >= self.chunks + self.ring_unseen - 1,
+            "ring",
+            f"at least a pixel of {self.chunks} chunks and {self.ring_unseen - 1} on their way",
+        )
         self._require(self.line >= self.line_minimum, "line", f"at least {self.line_minimum}")
         self._require(self.output_fifo >= 12, "output_fifo", "at least 12, more than a MAC has in flight")
         self._require(self.bases <= 128, "bases", "at most 128")
@@ -188,6 +193,11 @@ class Config:
     def table_words(self):
         """Entries of all activation tables."""
         return self.tables << ACTIVATION_BITS
+
+    @property
+    def ring_unseen(self):
+        """Places that the input ring keeps free when it says that it has one: what is on its way when it fills up."""
+        return 4
 
     @property
     def line_minimum(self):

@@ -12,6 +12,7 @@ from .memory import WordMemory, word_write_layout
 from .output_walk import OutputWalk
 from .scaling import ScaleUnit
 from .settled import settled
+from .skid import SkidBuffer
 from .tables import ActivationTable, table_write_layout
 
 __all__ = ["Requantiser", "scale_write_layout"]
@@ -117,7 +118,7 @@ class Requantiser(wiring.Component):
         m.submodules.scales = scales = WordMemory(scale_word_layout(config), config.scale_words, tag=tag)
         m.submodules.pixels = pixels = OutputWalk(config)
         connect(m, flipped(self.scale), scales.write)
-        request, entry = scales.request, scales.response
+        request = scales.request
 
         # Slots are counted in groups of lanes; entries follow one another as slots do.
         slot, pass_slot = Signal(16), Signal(16)
@@ -184,13 +185,25 @@ class Requantiser(wiring.Component):
         m.d.comb += self.busy.eq(~fsm.ongoing("Idle"))
 
         # Join: entries, residuals and results of a group enter the scale units together.
-        residual_there = self.residual_response.valid | ~residual_wanted
+        # Neither memory sees whether results are there, which depends on many.
+        m.submodules.entry = entry_skid = SkidBuffer(scales.response.payload.shape())
+        m.submodules.residual = residual_skid = SkidBuffer(dense_layout(config))
+        connect(m, scales.response, entry_skid.i)
+        connect(m, flipped(self.residual_response), residual_skid.i)
+        entry, residual = entry_skid.o, residual_skid.o
+        residual_there = residual.valid | ~residual_wanted
         results_there, joined = Signal(), Signal()
         accumulators = Signal(data.ArrayLayout(signed(config.accumulator_bits), units))
+        # PEs are far away.
+        results = []
+        for index, source in enumerate(self.results):
+            m.submodules[f"result_{index}"] = near = SkidBuffer(signed(config.accumulator_bits))
+            connect(m, far=flipped(source), near=near.i)
+            results.append(near.o)
         m.d.comb += [
             joined.eq(entry.valid & residual_there & results_there),
             entry.ready.eq(residual_there & results_there),
-            self.residual_response.ready.eq(residual_wanted & entry.valid & results_there),
+            residual.ready.eq(residual_wanted & entry.valid & results_there),
         ]
         with m.If(averaging):
             m.d.comb += [
@@ -199,7 +212,7 @@ class Requantiser(wiring.Component):
                 self.sums.ready.eq(entry.valid),
             ]
         for index in range(config.pes // units):
-            sources = [self.results[index * units + unit] for unit in range(units)]
+            sources = results[index * units : (index + 1) * units]
             with m.If(~averaging & (entry.p.tag.group == index)):
                 m.d.comb += results_there.eq(Cat(source.valid for source in sources).all())
                 for unit, source in enumerate(sources):
@@ -207,7 +220,7 @@ class Requantiser(wiring.Component):
 
         residual_word = data.View(
             data.ArrayLayout(data.ArrayLayout(ACTIVATION_BITS, units), slots),
-            self.residual_response.payload.as_value(),
+            residual.payload.as_value(),
         )
         residual_bytes = residual_word[entry.p.tag.slot]
         write = self.write

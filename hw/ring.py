@@ -42,8 +42,11 @@ class InputRing(wiring.Component):
     For every reader a counter holds how many entries are written but not yet released by it. An entry is
     present for a reader if its offset is below that counter; its place is free again when the counter of
     the slowest reader no longer covers it. A reader may release a pixel whose last chunks it does not need
-    before they are written: its counter is negative until they are. One chunk a cycle is written and every reader reads one a cycle, with
-    no latency: reads are asynchronous, from distributed RAM.
+    before they are written: its counter is negative until they are. One chunk a cycle is written, and read two cycles
+    after it was taken; every reader reads one a cycle, with no latency: reads are asynchronous, from distributed RAM.
+
+    There may be many readers, far apart. So what is written passes a register on its way to them, and so does, twice, what
+    they have to say about room: ``ready`` falls when ``Config.ring_unseen`` places are left.
 
     Where pixels come in ``blocks`` of four, each class of rows reads its own ones: it begins at the first of them and passes the others by.
 
@@ -107,14 +110,17 @@ class InputRing(wiring.Component):
         )
         write_port = entries.write_port()
         write_address = Signal(range(depth))
-        write = Signal()
+        arriving, write = Signal.like(self.i.payload), Signal()
         m.d.comb += [
-            write.eq(self.i.valid & self.i.ready),
             write_port.addr.eq(write_address),
-            write_port.data.eq(self.i.payload),
+            write_port.data.eq(arriving),
             write_port.en.eq(write),
         ]
-        m.d.sync += write_address.eq(write_address + write)
+        m.d.sync += [
+            arriving.eq(self.i.payload),
+            write.eq(self.i.valid & self.i.ready),
+            write_address.eq(write_address + write),
+        ]
 
         classes = self._config.classes
         turned = Cat(self.last_left, self.last_upper)[: (classes - 1).bit_length()]
@@ -123,8 +129,8 @@ class InputRing(wiring.Component):
             for number in range(classes)
         ]
         step = settled(m, Mux(self.blocks, self.pixel_chunks * classes, self.pixel_chunks))
-        full = Signal(self._readers)
-        m.d.comb += self.i.ready.eq(~full.any())
+        near_full = Signal(self._readers)
+        m.d.sync += self.i.ready.eq(~near_full.any())
         for index, reader in enumerate(self.readers):
             read_port = entries.read_port(domain="comb")
             base = Signal(range(depth), name=f"base_{index}")
@@ -135,9 +141,12 @@ class InputRing(wiring.Component):
                 read_port.addr.eq(base + reader.offset),
                 reader.entry.eq(read_port.data),
                 reader.present.eq(reader.offset < level),
-                full[index].eq(level == depth),
             ]
-            m.d.sync += [base.eq(base + released), level.eq(level + write - released)]
+            m.d.sync += [
+                base.eq(base + released),
+                level.eq(level + write - released),
+                near_full[index].eq(level > depth - self._config.ring_unseen),
+            ]
             with m.If(self.start):
                 m.d.sync += [base.eq(write_address + first), level.eq(-first)]
         return m

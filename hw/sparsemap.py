@@ -18,8 +18,7 @@ __all__ = ["SparseMapDecoder", "SparseMapEncoder"]
 class SparseMapEncoder(wiring.Component):
     """Dense chunks to SparseMap chunks, with the butterfly controls of their mask.
 
-    Latency 2 cycles: the mask and its controls are registered, then the gathered values. Throughput one chunk a
-    cycle.
+    Latency 3 cycles: the mask is registered, then its controls, then the gathered values. Throughput one chunk a cycle.
 
     Parameters
     ----------
@@ -55,16 +54,25 @@ class SparseMapEncoder(wiring.Component):
         m.submodules.decoder = decoder = ControlDecoder(self._config.chunk)
         m.submodules.gather = gather = BitGather(self._config.chunk, self.i.payload.shape().elem_shape)
 
-        # First stage: ``values`` are still dense here.
+        # In the first two stages values are still dense.
+        dense, mask = Signal.like(self.i.payload), Signal(self._config.chunk)
         decoded = Signal.like(self.o.payload)
-        decoded_valid = Signal()
-        m.d.comb += decoder.mask.eq(Cat(value.any() for value in self.i.payload))
-        with m.If(~decoded_valid | ~self.o.valid | self.o.ready):
+        dense_valid, decoded_valid = Signal(), Signal()
+        decoded_free = ~decoded_valid | ~self.o.valid | self.o.ready
+        with m.If(~dense_valid | decoded_free):
             m.d.comb += self.i.ready.eq(1)
-            m.d.sync += decoded_valid.eq(self.i.valid)
             m.d.sync += [
-                decoded.mask.eq(decoder.mask),
-                decoded.values.eq(self.i.payload),
+                dense_valid.eq(self.i.valid),
+                dense.eq(self.i.payload),
+                mask.eq(Cat(value.any() for value in self.i.payload)),
+            ]
+
+        m.d.comb += decoder.mask.eq(mask)
+        with m.If(decoded_free):
+            m.d.sync += [
+                decoded_valid.eq(dense_valid),
+                decoded.mask.eq(mask),
+                decoded.values.eq(dense),
                 decoded.controls.eq(decoder.controls),
             ]
 

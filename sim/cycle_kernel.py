@@ -20,12 +20,12 @@ __all__ = ["convolution_cycles"]
 
 #: Stages of ``hw.mac`` from the advance of a position to the FIFO of results, and those of ``Flush``.
 _MAC_LATENCY, _IN_FLIGHT = 5, 8
-#: Cycles from the start until the first chunk can enter the ring: request, memory (2), feeder, encoder (2).
-_FIRST_CHUNK = 6
-#: Cycles from the start until a row has its first coefficient word: header (3), word (3), skid buffer.
-_FIRST_WORD = 7
+#: Cycles from the start until the first chunk can enter the ring: request, memory (2), feeder, skid buffer, encoder (3).
+_FIRST_CHUNK = 8
+#: Cycles from the start until a row has its first coefficient word: PE, header (3), word (3), skid buffer.
+_FIRST_WORD = 8
 #: Cycles from the start until the requantiser has its first entry.
-_FIRST_ENTRY = 4
+_FIRST_ENTRY = 5
 
 
 @njit(cache=True)
@@ -64,13 +64,15 @@ def convolution_cycles(
         block (by exclusive or), whether the MAC takes a ``z`` of every class of rows, height, width, line, drain, output height, output width.
     shape : int array
         PEs, rows of one, classes of rows, ring entries, depth of the FIFO of ``z`` and of that of results, whether
-        rows concentrate, whether the adder tree is cut, latency of the requantiser.
+        rows concentrate, whether the adder tree is cut, latency of the requantiser, places that the
+        ring keeps free.
     limit : int
     """
     passes, readers = counts.shape
     pixel_chunks, pixels, blocks, turned, side_by_side = geometry[:5]
     height, width, line, drain, output_height, output_width = geometry[5:]
-    pes, rows, classes, ring, z_depth, output_depth, concentrates, halfway, requantiser_latency = shape
+    pes, rows, classes, ring, z_depth, output_depth, concentrates, halfway = shape[:8]
+    requantiser_latency, ring_unseen = shape[8:]
     shares = 4 // classes if blocks else 1
     step = pixel_chunks * classes if blocks else pixel_chunks
     chunks_left = passes * height * width * (4 if blocks else 1) * pixel_chunks
@@ -124,8 +126,10 @@ def convolution_cycles(
     in_flight = np.zeros(pes, np.int64)
     result_inner = np.zeros(pes, np.int64)
     result_front = np.zeros(pes, np.bool_)
+    result_held, result_waits = np.zeros(pes, np.bool_), np.zeros(pes, np.bool_)
     macs_left, idle = pes, 0
 
+    write, near_full, ring_room = False, False, True
     load_from, loads_left, load_half = 1, passes if own_halves else 1, 0
     loaded_at, loaded_half = -1, 0
     group = 0
@@ -141,7 +145,7 @@ def convolution_cycles(
             for pe in range(pes):
                 load &= not needed[pe, load_half]
         if load:
-            loaded_at, loaded_half = cycle + basis_words + 3, load_half
+            loaded_at, loaded_half = cycle + basis_words + 4, load_half
             load_from = cycle + basis_words + 5
             load_half ^= 1
             loads_left -= 1
@@ -151,7 +155,7 @@ def convolution_cycles(
         if groups_left and cycle >= _FIRST_ENTRY:
             there = True
             for pe in range(group * units, (group + 1) * units):
-                there &= result_front[pe]
+                there &= result_held[pe]
             if there:
                 popped = group
                 group = 0 if group == groups - 1 else group + 1
@@ -159,12 +163,12 @@ def convolution_cycles(
                 if not groups_left:
                     idle = max(idle, cycle + requantiser_latency + 1)
 
-        write = chunks_left > 0 and cycle >= _FIRST_CHUNK
-        if write:
-            for reader in range(readers):
-                if level[reader] == ring:
-                    write = False
-                    break
+        # Ring: levels see a chunk two cycles after it was taken, and ``ring_room`` follows them by two.
+        taken = chunks_left > 0 and cycle >= _FIRST_CHUNK and ring_room
+        ring_room = not near_full
+        near_full = False
+        for reader in range(readers):
+            near_full |= level[reader] > ring - ring_unseen
 
         for pe in range(pes):
             # Issue of the MAC.
@@ -211,7 +215,7 @@ def convolution_cycles(
                 if drain_left[pe] == 0:
                     draining[pe] = False
                     macs_left -= 1
-                    idle = max(idle, cycle + _IN_FLIGHT + 2)
+                    idle = max(idle, cycle + _IN_FLIGHT + 3)
                 elif room[pe]:
                     advance = True
                     drain_left[pe] -= 1
@@ -227,7 +231,12 @@ def convolution_cycles(
                     if position[pe] == len(keep):
                         position[pe] = 0
             room[pe] = result_inner[pe] + result_front[pe] < output_depth - _IN_FLIGHT
-            pop = popped == pe // units
+            pop = result_front[pe] and not result_waits[pe]
+            if not result_held[pe] or popped == pe // units:
+                result_held[pe] = result_front[pe] or result_waits[pe]
+                result_waits[pe] = False
+            elif pop:
+                result_waits[pe] = True
             move = result_inner[pe] > 0 and (pop or not result_front[pe])
             result_inner[pe] += (in_flight[pe] >> (_MAC_LATENCY - 1) & 1) - move
             if move:
@@ -333,7 +342,8 @@ def convolution_cycles(
                             taken_1[reader] = cycle
                 level[reader] += write - released
 
-        if write:
+        write = taken
+        if taken:
             chunks_left -= 1
             if not chunks_left:
                 idle = max(idle, cycle + 1)

@@ -159,6 +159,7 @@ class _Convolution:
             int(concentrates),
             int(not concentrates and config.chunk > 8),
             Requantiser.latency(config),
+            config.ring_unseen,
         )
         geometry = [
             *(layer[name] for name in ("input_chunks", "pixels", "blocks")),

@@ -65,11 +65,11 @@ def test_decoder(width, bits, traffic):
     assert np.array_equal(SparseMapDecoder.model(mask, packed), dense)
 
 
-def test_one_chunk_a_cycle_after_two_cycles():
+def test_one_chunk_a_cycle_after_three_cycles_and_two():
     dense = dense_chunks(8, 8, seed=5)
     run = stream_run(SparseMapEncoder(config_of(8)), dense.tolist(), outputs=len(dense))
     assert run.accepted == list(range(len(dense)))
-    assert run.emitted == list(range(2, len(dense) + 2))
+    assert run.emitted == list(range(3, len(dense) + 3))
     layout = data.StructLayout({"mask": 8, "values": data.ArrayLayout(8, 8)})
     packed = payloads(layout, SparseMapEncoder.model(dense))
     run = stream_run(SparseMapDecoder(8, 8), packed, outputs=len(dense))
