@@ -128,13 +128,14 @@ def make_job(rng, config, kernel, stride, padding, height, width, signed, zeros,
     chunks, pixel_chunks = control_words(image, fields, config), fields["input_chunks"]
     pixels = [chunks[at : at + pixel_chunks] for at in range(0, len(chunks), pixel_chunks)]
     classes = config.classes if fields["blocks"] else 1
+    turned = (2 * fields["last_upper"] + fields["last_left"]) % classes
     return {
         "layer": Layer.const(fields).as_bits(),
         "coefficients": coefficient_words(program, config),
         "bases": basis_words(program, config),
         "chunks": chunks,
         "row_chunks": [
-            [chunk for pixel in pixels[row % classes :: classes] for chunk in pixel]
+            [chunk for pixel in pixels[row % classes ^ turned :: classes] for chunk in pixel]
             for row in range(config.rows)
         ],
         "pixel_chunks": pixel_chunks,
