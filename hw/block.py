@@ -14,7 +14,22 @@ from .formats import Layer, control_layout
 from .pe import ProcessingElement
 from .ring import InputRing
 
-__all__ = ["Block"]
+__all__ = ["Block", "block_ports"]
+
+
+def block_ports(config, pes):
+    """Members of ``Block`` for ``pes`` processing elements."""
+    return {
+        "layer": In(Layer),
+        "start": In(1),
+        "busy": Out(1),
+        "i": In(stream.Signature(control_layout(config))),
+        "coefficients": In(stream.Signature(coefficient_write_layout(config))).array(pes * config.rows),
+        "basis": In(stream.Signature(basis_write_layout(config))),
+        "loaded": In(stream.Signature(loaded_layout)),
+        "needed": Out(2),
+        "o": Out(stream.Signature(signed(config.accumulator_bits))).array(pes),
+    }
 
 
 class Block(wiring.Component):
@@ -49,21 +64,7 @@ class Block(wiring.Component):
     def __init__(self, config, first_pe=0):
         self._config = config
         self._first_pe = first_pe
-        super().__init__(
-            {
-                "layer": In(Layer),
-                "start": In(1),
-                "busy": Out(1),
-                "i": In(stream.Signature(control_layout(config))),
-                "coefficients": In(stream.Signature(coefficient_write_layout(config))).array(
-                    config.block_pes * config.rows
-                ),
-                "basis": In(stream.Signature(basis_write_layout(config))),
-                "loaded": In(stream.Signature(loaded_layout)),
-                "needed": Out(2),
-                "o": Out(stream.Signature(signed(config.accumulator_bits))).array(config.block_pes),
-            }
-        )
+        super().__init__(block_ports(config, config.block_pes))
 
     @staticmethod
     def model(config, chunks, lists, bases, layer):

@@ -4,13 +4,10 @@ import functools
 import operator
 
 from amaranth import *
-from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.lib import wiring
+from amaranth.lib.wiring import connect, flipped
 
-from .bases import basis_write_layout, loaded_layout
-from .block import Block
-from .coefficients import coefficient_write_layout
-from .formats import Layer, control_layout
+from .block import Block, block_ports
 
 __all__ = ["PeArray"]
 
@@ -20,40 +17,12 @@ class PeArray(wiring.Component):
 
     Members
     -------
-    layer : in
-        Stable while ``busy``.
-    start : in
-    busy : out
-    i : stream of ``control_layout``, in
-        Chunks of the map, once for each pass.
-    coefficients : array of streams of ``coefficient_write_layout``, in
-        One for each row, row ``pe * rows + row``.
-    basis : stream of ``basis_write_layout``, in
-        Always ready.
-    loaded : stream of ``loaded_layout``, in
-        Always ready.
-    needed : 2 bits, out
-        Which halves of the tables of bases any PE still needs.
-    o : array of streams of signed ``accumulator_bits``, out, one for each PE
+    Those of ``Block``, for all PEs.
     """
 
     def __init__(self, config):
         self._config = config
-        super().__init__(
-            {
-                "layer": In(Layer),
-                "start": In(1),
-                "busy": Out(1),
-                "i": In(stream.Signature(control_layout(config))),
-                "coefficients": In(stream.Signature(coefficient_write_layout(config))).array(
-                    config.pes * config.rows
-                ),
-                "basis": In(stream.Signature(basis_write_layout(config))),
-                "loaded": In(stream.Signature(loaded_layout)),
-                "needed": Out(2),
-                "o": Out(stream.Signature(signed(config.accumulator_bits))).array(config.pes),
-            }
-        )
+        super().__init__(block_ports(config, config.pes))
 
     def elaborate(self, platform):
         m = Module()
