@@ -12,7 +12,9 @@ from .workloads import BOARD, WORKLOADS
 @click.option("--only", multiple=True, type=click.Choice(list(WORKLOADS)), help="Measure this network only.")
 @click.option("--luts", is_flag=True, help="Synthesise the components of preset ulx3s-85f (a minute or two).")
 @click.option(
-    "--choices", is_flag=True, help="Explore channel accumulation for the large networks (half an hour)."
+    "--choices",
+    is_flag=True,
+    help="Explore channel accumulation for VGG16, or the networks named (minutes each).",
 )
 @click.option(
     "--rtl", is_flag=True, help="Run ResNet-8 and ResNet-20, and layers of the others, as RTL (an hour)."
@@ -35,20 +37,24 @@ def main(only, luts, choices, rtl, model, build, tables):
     if choices:
         from .choices import explore
 
-        results["choices"] = explore(only or ("vgg16", "resnet18", "mobilenetv1"), console)
+        results["choices"] = explore(only or ("vgg16",), console)
     if rtl:
         from .rtl import check
 
         for name in only or WORKLOADS:
             with console.status(f"{name}, RTL"):
-                equal, number = check(name)
-            results[name] |= {"rtl_checked_layers": equal, "rtl_layers": number}
+                results[name] |= check(name)
             performance.store(results)
     if model:
-        results["cycle_model"] = cycle_model.main()
+        cycle_model.main()
     if build:
         performance.build_board(results)
     performance.store(results)
+    built = {name: record["verilog_sha256"] for name, record in results.items() if "verilog_sha256" in record}
+    if built and set(built.values()) != {performance.verilog_hash(BOARD)}:
+        console.print(
+            f"{', '.join(built)}: clock and LUTs are those of an older Verilog; --build makes them anew"
+        )
     for table in page.tables(results):
         console.print(page.to_rich(table))
     page.PAGE.write_text(page.page_with(page.PAGE.read_text(), results))

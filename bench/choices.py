@@ -10,9 +10,7 @@ __all__ = ["explore"]
 #: Chunk, accumulation, lanes and rows; PEs, and so multipliers, are the same for all.
 CHOICES = (
     (16, "tree", 16, 4),
-    (64, "concentration", 8, 4),
     (64, "concentration", 16, 4),
-    (64, "concentration", 16, 8),
     (64, "tree", 64, 2),
     (64, "tree", 64, 4),
 )

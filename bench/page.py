@@ -20,6 +20,10 @@ def tables(results):
     found = [_ratios(networks), _board(networks), _structures(networks)]
     if "choices" in results:
         found.append(_choices(results["choices"]))
+    if "cycle_model" in results:
+        row = [f"{number:,}" for number in results["cycle_model"].values()]
+        headings = ["layers exact", "layers wrong", "times faster than RTL"]
+        found.append(("Cycle model against RTL, random networks", headings, [row]))
     if "components" in results:
         rows = [[name, f"{luts:,}"] for name, luts in results["components"].items()]
         found.append(("LUTs of components alone, preset ulx3s-85f", ["component", "LUTs"], rows))
@@ -66,7 +70,7 @@ def _board(networks):
             str(record["block_rams"]),
         ]
         for name, record in networks.items()
-        if "fmax_mhz" in record
+        if record.get("fmax_mhz")
     ]
     return "On the ULX3S-85F, after place and route", headings, rows
 

@@ -9,13 +9,12 @@ import hashlib
 import json
 from pathlib import Path
 
-from hw.config import Config
 from sim.baselines import BASELINES, best_shape
 from sim.counting import count
 from sim.cycle_model import layer_cycles
 from sw.compiler import compile_network
 
-from .workloads import WORKLOADS, build
+from .workloads import BOARD, WORKLOADS, build
 
 __all__ = [
     "BOUND",
@@ -30,12 +29,15 @@ __all__ = [
 ]
 
 RESULT = Path(__file__).parent / "results" / "performance.json"
+#: Written by ``python -m bench.cycle_model``.
+_CYCLE_MODEL = Path(__file__).parent / "results" / "cycle_model.json"
 #: Layers with fewer cycles of work are not counted in ``min_utilisation``: their start and end weigh too much.
 BOUND = 10_000
 #: What ``measure`` does not make: it stays as stored.
 _KEPT = (
     "rtl_checked_layers",
     "rtl_layers",
+    "rtl_verilog_sha256",
     "fmax_mhz",
     "luts",
     "dsps",
@@ -107,36 +109,39 @@ def store(results):
     """Write what was measured, networks in their order; what is derived of kept numbers is made anew."""
     for name in WORKLOADS:
         record = results.get(name, {})
-        if "fmax_mhz" in record:
+        if record.get("fmax_mhz"):
             record["inferences_per_second"] = round(record["fmax_mhz"] * 1e6 / record["cycles"], 1)
+    measured = json.loads(_CYCLE_MODEL.read_text())
+    results["cycle_model"] = {key: measured[key] for key in ("exact_layers", "wrong_layers", "speed_ratio")}
     RESULT.write_text(json.dumps(results, indent=2) + "\n")
 
 
 def update(results, name, record):
     """Put a new record of a network in place of an old one; numbers of RTL and of the bitstream stay."""
     old = results.get(name, {})
-    kept = {key: old[key] for key in _KEPT if key in old}
-    results[name] = record | {"rtl_checked_layers": 0, "rtl_layers": 0} | kept
+    empty = {"rtl_checked_layers": 0, "rtl_layers": 0}
+    if WORKLOADS[name][1] == BOARD:
+        empty |= dict.fromkeys(("fmax_mhz", "inferences_per_second", "luts", "dsps", "block_rams"))
+    results[name] = record | empty | {key: old[key] for key in _KEPT if key in old}
 
 
 def build_board(results, seed=1):
-    """Build the bitstream of preset ``ulx3s-85f`` and put its numbers into the records of the networks that run on it."""
+    """Build the bitstream of preset ``ulx3s-85f``, unless it is built, and put its numbers into the records of the networks that run on it."""
     from fpga.boards import find_board
     from fpga.build import build as build_core
     from hw.accelerator import Accelerator
 
-    config = Config.preset("ulx3s-85f")
     board = find_board("ulx3s-85f")
-    folder = Path("build") / f"{board.name}-{config.name}"
-    details = {"preset": config.name, "configuration": config.to_dict()}
-    report = build_core(board, lambda: Accelerator(config), folder, seed=seed, details=details)
+    folder = Path("build") / f"{board.name}-{BOARD.name}"
+    details = {"preset": BOARD.name, "configuration": BOARD.to_dict()}
+    report = build_core(board, lambda: Accelerator(BOARD), folder, seed=seed, details=details)
     # The accelerator's clock is the one that was asked for at the board's frequency.
     clock = min(report["clocks"].values(), key=lambda one: abs(one["required_mhz"] * 1e6 - board.frequency))
     numbers = {
         "fmax_mhz": clock["achieved_mhz"],
         **{name: report["resources"][name]["used"] for name in ("luts", "dsps", "block_rams")},
-        "verilog_sha256": verilog_hash(config),
+        "verilog_sha256": verilog_hash(BOARD),
     }
     for name, (_, usual) in WORKLOADS.items():
-        if usual == config and name in results:
+        if usual == BOARD and name in results:
             results[name] |= numbers

@@ -6,12 +6,14 @@ read, the first output channels, four PEs of the same configuration with smaller
 
 import dataclasses
 import tempfile
+from hashlib import sha256
 
 import numpy as np
 
 from sim import reference
 from sim.cycle_model import layer_cycles
-from sim.network import simulate
+from sim.network import accelerator_verilog, simulate
+from sim.simulators import BenchFailure
 from sw.compiler import compile_network
 from sw.network import INPUT, Convolution, IntegerNetwork, TensorInfo
 
@@ -39,7 +41,7 @@ _SMALLER = {
 
 
 def check(name, folder=None):
-    """``(equal, all)``: layers whose tensor and cycles are equal, and layers that were run."""
+    """What is stored: layers whose tensor and cycles are equal, layers that were run, and the hash of the Verilog."""
     work = build(name)
     if name not in SAMPLES:
         runs = [(work.network, work.images, work.config)]
@@ -48,26 +50,24 @@ def check(name, folder=None):
         samples = sampled_layers(work, SAMPLES[name], _PASSES * config.pes)
         runs = [(*sample, config) for sample in samples]
     results = [_equal_layers(*run, folder) for run in runs]
-    return sum(equal for equal, _ in results), sum(number for _, number in results)
+    return {
+        "rtl_checked_layers": sum(equal for equal, _ in results),
+        "rtl_layers": sum(number for _, number in results),
+        "rtl_verilog_sha256": sha256(accelerator_verilog(runs[0][2]).encode()).hexdigest(),
+    }
 
 
 def _equal_layers(network, images, config, folder):
+    """Layers whose cycles are those of the model, and all layers; a tensor that differs is a failure."""
     program, tensors = compile_network(network, config), reference.run(network, images)
     expected = layer_cycles(program, tensors)[0]
     with tempfile.TemporaryDirectory() as spare:
         run = simulate(
             program, network, images, config=config, work_dir=folder or spare, waves_on_mismatch=False
         )
-    wrong = {mismatch.layer for mismatch in run.mismatches}
-    # The first difference ends a run: what comes after it has not been seen.
-    names = [layer.name for layer in network.layers]
-    seen = names[: min((names.index(name) for name in wrong if name in names), default=len(names))]
-    if wrong:
-        return 0 if run.images == 0 else len(seen), len(names)
-    equal = sum(
-        int(measured == modelled) for measured, modelled in zip(run.layer_cycles[0], expected, strict=True)
-    )
-    return equal, len(names)
+    if not run.passed:
+        raise BenchFailure(f"{network.name}: RTL and reference differ: {run.mismatches[0]}")
+    return int((run.layer_cycles[0] == expected).sum()), len(network.layers)
 
 
 def sampled_layers(work, names, outputs):
