@@ -17,7 +17,7 @@ _OTHERS = {"dense_ideal": "dense ideal", "eyeriss": "Eyeriss", "scnn": "SCNN", "
 def tables(results):
     """``[(title, headings, rows)]`` of strings."""
     networks = {name: record for name, record in results.items() if "layers" in record}
-    found = [_ratios(networks), _board(networks), _structures(networks)]
+    found = [_ratios(networks), _compressed(networks), _board(networks), _structures(networks)]
     if "choices" in results:
         found.append(_choices(results["choices"]))
     if "cycle_model" in results:
@@ -52,6 +52,20 @@ def _ratios(networks):
         for name, record in networks.items()
     ]
     return "Speed at equal multipliers", [*headings, "bound / cycles", "layers equal in RTL"], rows
+
+
+def _compressed(networks):
+    headings = ["network", "cycles", "of all", *(f"over {title}" for title in _OTHERS.values())]
+    rows = [
+        [
+            name,
+            f"{record['compressed']['cycles']:,}",
+            f"{record['compressed']['cycles'] / record['cycles']:.0%}",
+            *(f"{record['compressed'][f'speedup_{model}']:.2f}" for model in _OTHERS),
+        ]
+        for name, record in networks.items()
+    ]
+    return "Compressed layers alone, without first layers, depthwise layers and pooling", headings, rows
 
 
 def _share(record):

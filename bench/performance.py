@@ -75,10 +75,19 @@ def measure(name, config=None):
         for layer, spent, counted in zip(work.network.layers, cycles, counts, strict=True)
     ]
     total = int(cycles.sum())
+    compressed = work.compressed_layers()
+    alone = sum(layer["cycles"] for layer in layers if layer["name"] in compressed)
     large = [layer["utilisation"] for layer in layers if layer["bound_cycles"] > BOUND]
     return {
         "cycles": total,
         **{f"speedup_{model}": round(sum(found.values()) / total, 3) for model, found in others.items()},
+        "compressed": {
+            "cycles": alone,
+            **{
+                f"speedup_{model}": round(sum(found[name] for name in compressed) / alone, 3)
+                for model, found in others.items()
+            },
+        },
         "sparsity": round(work.sparsity, 4),
         "activation_zeros": round(work.activation_zeros, 4),
         "structure": vars(work.structure),
