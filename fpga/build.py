@@ -9,7 +9,7 @@ from fpga import __version__
 from fpga.files import replace_file
 from fpga.report import check_fit, check_timing, read_place_and_route, read_synthesis
 from fpga.sharing import share_modules
-from fpga.tools import BuildFailure, find_tools, run_tool, tool_versions
+from fpga.tools import MEMORY_LIMIT, BuildFailure, find_tools, run_tool, tool_versions
 from fpga.top import BoardTop
 
 __all__ = ["NAME", "build", "prepare"]
@@ -52,7 +52,17 @@ def prepare(board, core, *, seed=1):
     return plan
 
 
-def build(board, create_core, folder, *, seed=1, details=None, time_limit=3600, progress=lambda step: None):
+def build(
+    board,
+    create_core,
+    folder,
+    *,
+    seed=1,
+    details=None,
+    time_limit=7200,
+    memory_limit=MEMORY_LIMIT,
+    progress=lambda step: None,
+):
     """Make ``farthing.bit``, ``farthing.svf`` and ``report.json`` in ``folder``; intermediate files are in ``work``.
 
     The same plan built by the same tools is not built again. An error leaves no bitstream and no report, but the
@@ -71,6 +81,8 @@ def build(board, create_core, folder, *, seed=1, details=None, time_limit=3600, 
         Goes into the report as it is.
     time_limit : float
         Seconds that each tool may take.
+    memory_limit : float
+        GiB of address space that each tool may take.
     progress : function
         Called with the name of each step as it starts.
 
@@ -115,7 +127,11 @@ def build(board, create_core, folder, *, seed=1, details=None, time_limit=3600, 
         tool = command[0]
         progress(_STEPS[tool])
         seconds = run_tool(
-            [tools[tool], *command[1:]], folder=work, log=work / f"{tool}.log", time_limit=time_limit
+            [tools[tool], *command[1:]],
+            folder=work,
+            log=work / f"{tool}.log",
+            time_limit=time_limit,
+            memory_limit=memory_limit,
         )
         report["seconds"][_STEPS[tool]] = round(seconds, 1)
         if tool == "yosys":

@@ -132,12 +132,19 @@ def verilog(preset, output):
 @click.option("--seed", default=1, show_default=True, type=click.IntRange(min=0), help="Of the placer.")
 @click.option(
     "--time-limit",
-    default=3600.0,
+    default=7200.0,
     show_default=True,
     type=click.FloatRange(min=1),
     help="Seconds of each tool.",
 )
-def build(board_name, preset, output, clock, seed, time_limit):
+@click.option(
+    "--memory-limit",
+    default=12.0,
+    show_default=True,
+    type=click.FloatRange(min=0, min_open=True),
+    help="GiB of each tool.",
+)
+def build(board_name, preset, output, clock, seed, time_limit, memory_limit):
     """Make a bitstream, and report what it uses and how fast it is."""
     from fpga.boards import find_board
     from hw.config import Config
@@ -161,6 +168,7 @@ def build(board_name, preset, output, clock, seed, time_limit):
             seed=seed,
             details={"preset": preset, "configuration": config.to_dict()},
             time_limit=time_limit,
+            memory_limit=memory_limit,
             progress=lambda step: status.update(f"{board.name}, preset {preset}: {step}"),
         )
     show(console, report, folder)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -9,7 +10,14 @@ import sys
 import time
 from pathlib import Path
 
-__all__ = ["BuildFailure", "find_tools", "run_tool", "tool_versions"]
+__all__ = ["MEMORY_LIMIT", "BuildFailure", "find_tools", "run_tool", "tool_versions"]
+
+#: GiB of address space that a tool gets if nothing else is said. A tool in WebAssembly reserves more than the 4 GiB it can use.
+MEMORY_LIMIT = 12
+#: How the log of a tool says that it ran out of memory: the system, C++, and WebAssembly, where C++ cannot.
+_OUT_OF_MEMORY = re.compile(
+    r"out of memory|cannot allocate memory|bad_alloc|memoryerror|wasm trap: .*unreachable", re.I
+)
 
 #: Tools by the name a build plan uses: package to install, and the programs that will do, best first.
 _PROGRAMS = {
@@ -67,16 +75,19 @@ def tool_versions(tools, *, time_limit=300):
     return versions
 
 
-def run_tool(command, *, folder, log, time_limit):
+def run_tool(command, *, folder, log, time_limit, memory_limit=MEMORY_LIMIT):
     """Run ``command`` in ``folder`` with its output in the file ``log``; returns the seconds it took.
 
-    The tool and what it started are ended when the time is up or the user interrupts.
+    The tool and what it started are ended when the time is up or the user interrupts. None of them gets more than
+    ``memory_limit`` GiB of address space: a tool that runs away stops itself, not the machine.
 
     Raises
     ------
     BuildFailure
-        If the tool fails, with its first line that says ``ERROR``, or takes longer than ``time_limit`` seconds.
+        If the tool fails, with its first line that says ``ERROR``, takes longer than ``time_limit`` seconds, or
+        needs more memory.
     """
+    size = int(memory_limit * 2**30)
     start = time.monotonic()
     name = Path(command[0]).name
     with open(log, "wb") as output:
@@ -87,6 +98,7 @@ def run_tool(command, *, folder, log, time_limit):
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (size, size)),
         )
         try:
             status = process.wait(timeout=time_limit)
@@ -100,7 +112,13 @@ def run_tool(command, *, folder, log, time_limit):
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
     if status:
-        lines = Path(log).read_text(errors="replace").splitlines()
+        text = Path(log).read_text(errors="replace")
+        if _OUT_OF_MEMORY.search(text) or status == -signal.SIGKILL:
+            raise BuildFailure(
+                f"expected {name} to do with {memory_limit:g} GiB of memory, got no end within it; allow more with "
+                f"--memory-limit, or choose a smaller preset (tools in WebAssembly end at 4 GiB); its log is {log}"
+            )
+        lines = text.splitlines()
         reason = next((line for line in lines if "ERROR" in line), f"exit status {status}")
         raise BuildFailure(f"expected {name} to succeed, got {reason.strip()!r}; its log is {log}")
     return time.monotonic() - start

@@ -64,6 +64,24 @@ def test_tool_without_end(tmp_path):
         run_tool([sys.executable, "-c", script], folder=tmp_path, log=tmp_path / "log", time_limit=1)
 
 
+@pytest.mark.parametrize(
+    "script",
+    [
+        "bytearray(2 << 30)",
+        "print('terminate called after throwing an instance of std::bad_alloc'); raise SystemExit(134)",
+        "print('    2: wasm trap: wasm `unreachable` instruction executed'); raise SystemExit(1)",
+        "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
+    ],
+)
+def test_tool_that_wants_too_much_memory(tmp_path, script):
+    command = [sys.executable, "-c", script]
+    with pytest.raises(
+        BuildFailure,
+        match=r"expected python.* to do with 1 GiB of memory, got no end within it; allow more with --memory-limit",
+    ):
+        run_tool(command, folder=tmp_path, log=tmp_path / "log", time_limit=60, memory_limit=1)
+
+
 @pytest.mark.slow
 def test_build_is_complete_repeatable_and_kept(tmp_path):
     steps = []
