@@ -18,6 +18,7 @@ from amaranth.lib.wiring import In, Out
 from rich.console import Console
 from rich.table import Table
 
+from fpga.build import synthesis_script
 from fpga.report import read_place_and_route
 from fpga.tools import find_tools, run_tool
 from hw.activations import ActivationMemory
@@ -112,9 +113,9 @@ def measure(component, folder, time_limit):
     harness = Harness(component)
     tools = find_tools()
     (folder / "top.il").write_text(rtlil.convert(harness, name="top", emit_src=False))
-    script = "read_rtlil top.il; synth_ecp5 -nowidelut -top top -json top.json"
+    (folder / "top.ys").write_text(f"read_rtlil top.il\n{synthesis_script('top')}write_json top.json\n")
     run_tool(
-        [tools["yosys"], "-q", "-p", script],
+        [tools["yosys"], "-q", "top.ys"],
         folder=folder,
         log=folder / "yosys.log",
         time_limit=time_limit,

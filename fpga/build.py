@@ -12,7 +12,7 @@ from fpga.sharing import share_modules
 from fpga.tools import MEMORY_LIMIT, BuildFailure, find_tools, run_tool, tool_versions
 from fpga.top import BoardTop
 
-__all__ = ["NAME", "build", "prepare"]
+__all__ = ["NAME", "build", "prepare", "synthesis_script"]
 
 #: Name of the design: the bitstream is ``farthing.bit``.
 NAME = "farthing"
@@ -25,11 +25,16 @@ _OPTIONS = "-nowidelut"
 #: No result depends on what a block RAM gives for a word that is written in the same cycle; to give the old one, which it
 #: does not do by itself, would take 160 LUTs a PE.
 #: A short carry chain costs more LUTs, for its ends, than the same sum or comparison in logic.
-_COARSE = f"""setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2 r:CLK_ENABLE=1 %i
-synth_ecp5 {_OPTIONS} -run begin:map_gates -top {NAME}
+_COARSE = """setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2 r:CLK_ENABLE=1 %i
+synth_ecp5 {options} -run begin:map_gates -top {top}
 techmap t:$alu r:Y_WIDTH<=9 %i"""
 #: Parts that are there many times: synthesised once, and their registers of what all share stay beside their users.
 _WHOLE = r"(pe|scale_unit)_\d+"
+
+
+def synthesis_script(top):
+    """Commands of Yosys between reading a design and writing it, for one module and all in it."""
+    return f"{_COARSE.format(options=_OPTIONS, top=top)}\nsynth_ecp5 {_OPTIONS} -run map_gates: -top {top}\n"
 
 
 def prepare(board, core, *, seed=1):
@@ -41,7 +46,7 @@ def prepare(board, core, *, seed=1):
         BoardTop(board, core),
         NAME,
         emit_src=False,
-        script_after_read=_COARSE,
+        script_after_read=_COARSE.format(options=_OPTIONS, top=NAME),
         synth_opts=f"{_OPTIONS} -run map_gates:",
         script_after_synth="tee -q -o stat.json stat -json",
         # A miss of the clock is reported with what was reached, which an error of nextpnr would hide.

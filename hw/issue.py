@@ -99,19 +99,21 @@ class OperandIssue(wiring.Component):
         config, layer = self._config, self.layer
         place_bits = config.line.bit_length()
         width = layer.width[:place_bits]
-        last_column = settled(m, layer.line - 1, width=place_bits)
+        last_in_map = settled(m, width - 1, width=place_bits)
+        before_last = settled(m, layer.line - 2, width=place_bits)
         last_row = settled(m, layer.height - 1, width=place_bits)
         side_by_side = settled(m, layer.side_by_side[0])
         m.d.comb += self.loaded.ready.eq(1)
 
         in_map, walks = Signal(), Signal()
-        half, loaded, filling = Signal(), Signal(), Signal()
+        half, loaded = Signal(), Signal()
+        # What the position is by its column: beyond the map, the last of its line.
+        filling, line_ends = Signal(), Signal()
         column, row = Signal(place_bits), Signal(place_bits)
         passes_left = Signal(range(config.channels + 1))
         drain_left = Signal(range(config.kernel_height * config.line + config.kernel_width))
         m.d.comb += [
             loaded.eq(self.needed.bit_select(half, 1)),
-            filling.eq(column >= width),
             walks.eq(in_map & self.room & loaded),
         ]
 
@@ -143,8 +145,13 @@ class OperandIssue(wiring.Component):
 
         def next_position():
             m.d.comb += advance.eq(1)
-            m.d.sync += column.eq(column + 1)
-            with m.If(column == last_column):
+            m.d.sync += [
+                column.eq(column + 1),
+                filling.eq(column >= last_in_map),
+                line_ends.eq(column == before_last),
+            ]
+            with m.If(line_ends):
+                m.d.sync += filling.eq(0)
                 m.d.sync += [column.eq(0), row.eq(row + 1)]
                 with m.If(row == last_row):
                     m.d.sync += [row.eq(0), passes_left.eq(passes_left - 1)]
@@ -154,11 +161,13 @@ class OperandIssue(wiring.Component):
         with m.If(self.loaded.valid):
             m.d.sync += self.needed.bit_select(self.loaded.p.half, 1).eq(1)
 
-        last_position = (column == last_column) & (row == last_row) & (passes_left == 1)
+        last_position = line_ends & (row == last_row) & (passes_left == 1)
         with m.FSM() as fsm:
             with m.State("Idle"):
                 m.d.sync += [
                     column.eq(0),
+                    filling.eq(0),
+                    line_ends.eq(0),
                     row.eq(0),
                     passes_left.eq(layer.passes),
                     drain_left.eq(layer.drain),

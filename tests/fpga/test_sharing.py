@@ -1,6 +1,7 @@
 import re
 import subprocess
 
+import pytest
 from amaranth import *
 from amaranth.back import rtlil
 from amaranth.lib import wiring
@@ -56,6 +57,28 @@ def convert(top):
     return rtlil.convert(top, name="top", emit_src=False)
 
 
+class Counters(wiring.Component):
+    """Two values without names pass through two levels."""
+
+    o: Out(4)
+
+    def elaborate(self, platform):
+        m = Module()
+        for index in range(3):
+            inner = Signal(4, name="")
+            hold = Module()
+            hold.d.sync += inner.eq(inner + 1)
+            level = Module()
+            level.submodules.hold = hold
+            beside = Signal(4, name="")
+            level.d.sync += beside.eq(inner ^ beside)
+            m.submodules[f"level_{index}"] = level
+            total = Signal(4)
+            m.d.sync += total.eq(inner + beside + self.o)
+            m.d.sync += self.o.eq(self.o ^ total)
+        return m
+
+
 def names(text):
     return re.findall(r"^module (\S+)", text, re.MULTILINE)
 
@@ -74,6 +97,13 @@ def test_equal_modules_become_one():
     ]
 
 
+def test_numbers_of_ports_make_no_difference():
+    text = convert(Counters())
+    assert len(set(re.findall(r"port\$\d+\$\d+", text))) >= 6
+    text = share_modules(text, whole="none")
+    assert names(text) == ["\\top", "\\top.level_0", "\\top.level_0.hold"]
+
+
 def test_modules_that_stay_whole_are_marked():
     text = share_modules(convert(Top((1, 1), (1, 2))), whole=r"pair_0|b")
     assert re.findall(r"keep_hierarchy 1\n(?:attribute .*\n)*module (\S+)", text) == [
@@ -88,8 +118,9 @@ def test_nothing_equal_leaves_the_text():
     assert share_modules(text, whole="none") == text
 
 
-def test_shared_design_is_equivalent(tmp_path):
-    text = convert(Top((1, 1), (1, 2), (1, 2)))
+@pytest.mark.parametrize("top", [lambda: Top((1, 1), (1, 2), (1, 2)), Counters], ids=["named", "numbered"])
+def test_shared_design_is_equivalent(tmp_path, top):
+    text = convert(top())
     (tmp_path / "plain.il").write_text(text)
     (tmp_path / "shared.il").write_text(share_modules(text, whole="none"))
     script = "".join(
