@@ -3,6 +3,7 @@
 import numpy as np
 from amaranth import *
 from amaranth.lib import data, stream, wiring
+from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from .activations import activation_write_layout
@@ -17,6 +18,11 @@ from .tables import ActivationTable, table_write_layout
 
 __all__ = ["Requantiser", "scale_write_layout"]
 
+#: Groups that may be on their way: more than the cycles in which activation memory answers.
+_JOBS = 8
+#: Cycles in which the memory of entries answers.
+_LOOKUP = 2
+
 
 def scale_write_layout(config):
     """Requantisation entries on their way to their memory."""
@@ -26,9 +32,9 @@ def scale_write_layout(config):
 class Requantiser(wiring.Component):
     """Requantises ``requantisers`` results a cycle, all of one position.
 
-    Takes results in the order pass, row, column, group. For each group it fetches the requantisation entries and, if the
-    layer adds a tensor, the chunk with the residuals; when both are there and every PE of the group has its result,
-    they enter the scale units together and are written to their lanes of the output chunk together. The channels of
+    Takes results in the order pass, row, column, group. For each group it fetches the chunk with the
+    residuals, if the layer adds a tensor; when that is there and every PE of the group has its result, they leave together,
+    meet their requantisation entries, pass the scale units and are written to their lanes of the output chunk together. The channels of
     a layer lie in the order in which PEs make them: group ``g`` of pass ``p`` makes the lanes from ``output_slot + (p *
     groups + g) * requantisers`` on, counted from the first chunk of a pixel. In average pooling the lanes of a chunk take
     the place of the PEs, and the passes are its chunks. The residual lies like the output. With tables in
@@ -75,7 +81,7 @@ class Requantiser(wiring.Component):
     @staticmethod
     def latency(config):
         """Cycles from results that enter the scale units to their write."""
-        return ScaleUnit.LATENCY + (ActivationTable.LATENCY if config.tables else 0)
+        return _LOOKUP + ScaleUnit.LATENCY + (ActivationTable.LATENCY if config.tables else 0)
 
     @staticmethod
     def model(results, multiplier, bias, layer, residual=0):
@@ -112,13 +118,15 @@ class Requantiser(wiring.Component):
         averaging = settled(m, layer.operation == Operation.AVERAGE_POOL.value)
 
         # Walk: where every group of results belongs.
-        tag = data.StructLayout(
-            {"group": 8, "address": range(config.activation_words), "slot": range(slots), "last": 1}
+        place_layout = data.StructLayout(
+            {"address": range(config.activation_words), "slot": range(slots), "last": 1}
         )
-        m.submodules.scales = scales = WordMemory(scale_word_layout(config), config.scale_words, tag=tag)
+        job_layout = data.StructLayout(
+            {"group": 8, "entry": range(config.scale_words), "place": place_layout}
+        )
+        m.submodules.jobs = jobs = SyncFIFOBuffered(width=job_layout.size, depth=_JOBS)
         m.submodules.pixels = pixels = OutputWalk(config)
-        connect(m, flipped(self.scale), scales.write)
-        request = scales.request
+        asked_job, job = Signal(job_layout), data.View(job_layout, jobs.r_data)
 
         # Slots are counted in groups of lanes; entries follow one another as slots do.
         slot, pass_slot = Signal(16), Signal(16)
@@ -130,29 +138,30 @@ class Requantiser(wiring.Component):
         last = pass_ends & (passes_left == 1)
         place = pixels.offset + (slot >> slot_bits)
 
-        # A group is asked for when both memories have taken its request, in whichever order.
-        scale_asked, residual_asked = Signal(), Signal()
-        free = (~scale_asked | request.ready) & (~residual_asked | self.residual_request.ready)
+        # A group is on its way when its job is noted and memory has taken its request, in whichever order.
+        job_asked, residual_asked = Signal(), Signal()
+        free = (~job_asked | jobs.w_rdy) & (~residual_asked | self.residual_request.ready)
         m.d.comb += [
-            request.valid.eq(scale_asked),
+            jobs.w_en.eq(job_asked),
+            jobs.w_data.eq(asked_job),
             self.residual_request.valid.eq(residual_asked),
             self.residual_request.p.bank.eq(layer.residual_bank),
             pixels.layer.eq(layer),
         ]
-        with m.If(request.ready):
-            m.d.sync += scale_asked.eq(0)
+        with m.If(jobs.w_rdy):
+            m.d.sync += job_asked.eq(0)
         with m.If(self.residual_request.ready):
             m.d.sync += residual_asked.eq(0)
 
         def ask():
             m.d.sync += [
-                scale_asked.eq(1),
+                job_asked.eq(1),
                 residual_asked.eq(residual_wanted),
-                request.p.address.eq(slot + scale_offset),
-                request.p.tag.group.eq(group),
-                request.p.tag.address.eq(layer.output_base + place),
-                request.p.tag.slot.eq(slot[:slot_bits]),
-                request.p.tag.last.eq(last),
+                asked_job.entry.eq(slot + scale_offset),
+                asked_job.group.eq(group),
+                asked_job.place.address.eq(layer.output_base + place),
+                asked_job.place.slot.eq(slot[:slot_bits]),
+                asked_job.place.last.eq(last),
                 self.residual_request.p.address.eq(layer.residual_base + place),
                 group.eq(group + 1),
                 slot.eq(slot + 1),
@@ -184,36 +193,32 @@ class Requantiser(wiring.Component):
                     m.next = "Idle"
         m.d.comb += self.busy.eq(~fsm.ongoing("Idle"))
 
-        # Join: entries, residuals and results of a group enter the scale units together.
-        # Neither memory sees whether results are there, which depends on many.
-        m.submodules.entry = entry_skid = SkidBuffer(scales.response.payload.shape())
+        # Join: jobs, residuals and results of a group leave together. PEs and activation memory are far away.
         m.submodules.residual = residual_skid = SkidBuffer(dense_layout(config))
-        connect(m, scales.response, entry_skid.i)
         connect(m, flipped(self.residual_response), residual_skid.i)
-        entry, residual = entry_skid.o, residual_skid.o
+        residual = residual_skid.o
         residual_there = residual.valid | ~residual_wanted
         results_there, joined = Signal(), Signal()
         accumulators = Signal(data.ArrayLayout(signed(config.accumulator_bits), units))
-        # PEs are far away.
         results = []
         for index, source in enumerate(self.results):
             m.submodules[f"result_{index}"] = near = SkidBuffer(signed(config.accumulator_bits))
             connect(m, far=flipped(source), near=near.i)
             results.append(near.o)
         m.d.comb += [
-            joined.eq(entry.valid & residual_there & results_there),
-            entry.ready.eq(residual_there & results_there),
-            residual.ready.eq(residual_wanted & entry.valid & results_there),
+            joined.eq(jobs.r_rdy & residual_there & results_there),
+            jobs.r_en.eq(residual_there & results_there),
+            residual.ready.eq(residual_wanted & jobs.r_rdy & results_there),
         ]
         with m.If(averaging):
             m.d.comb += [
                 results_there.eq(self.sums.valid),
                 accumulators.eq(self.sums.payload),
-                self.sums.ready.eq(entry.valid),
+                self.sums.ready.eq(jobs.r_rdy),
             ]
         for index in range(config.pes // units):
             sources = results[index * units : (index + 1) * units]
-            with m.If(~averaging & (entry.p.tag.group == index)):
+            with m.If(~averaging & (job.group == index)):
                 m.d.comb += results_there.eq(Cat(source.valid for source in sources).all())
                 for unit, source in enumerate(sources):
                     m.d.comb += [accumulators[unit].eq(source.payload), source.ready.eq(joined)]
@@ -222,18 +227,45 @@ class Requantiser(wiring.Component):
             data.ArrayLayout(data.ArrayLayout(ACTIVATION_BITS, units), slots),
             residual.payload.as_value(),
         )
-        residual_bytes = residual_word[entry.p.tag.slot]
+        operands = Signal(
+            data.StructLayout(
+                {
+                    "accumulators": accumulators.shape(),
+                    "residuals": data.ArrayLayout(signed(ACTIVATION_BITS + 1), units),
+                }
+            )
+        )
+        m.d.comb += operands.accumulators.eq(accumulators)
+        for byte, value in zip(residual_word[job.place.slot], operands.residuals, strict=True):
+            sign = byte[-1] & layer.residual_signed[0]
+            m.d.comb += value.eq(Mux(residual_wanted, Cat(byte, sign).as_signed(), 0))
+
+        # What has left never waits again, so the memory of entries does not either.
+        m.submodules.scales = scales = WordMemory(
+            scale_word_layout(config), config.scale_words, tag=place_layout
+        )
+        connect(m, flipped(self.scale), scales.write)
+        entry, target = scales.response, scales.response.p.tag
+        m.d.comb += [
+            scales.request.valid.eq(joined),
+            scales.request.p.address.eq(job.entry),
+            scales.request.p.tag.eq(job.place),
+            entry.ready.eq(1),
+        ]
+        for stage in range(_LOOKUP):
+            following = Signal(operands.shape(), name=f"operands_{stage}")
+            m.d.sync += following.eq(operands)
+            operands = following
+
         write = self.write
         m.d.comb += self.table.ready.eq(1)
         for unit in range(units):
             m.submodules[f"scale_unit_{unit}"] = scale_unit = ScaleUnit(config)
-            byte = residual_bytes[unit]
-            sign = byte[-1] & layer.residual_signed[0]
             m.d.comb += [
                 scale_unit.layer.eq(layer),
-                scale_unit.accumulator.eq(accumulators[unit]),
+                scale_unit.accumulator.eq(operands.accumulators[unit]),
                 scale_unit.scale.eq(entry.p.data[unit]),
-                scale_unit.residual.eq(Mux(residual_wanted, Cat(byte, sign).as_signed(), 0)),
+                scale_unit.residual.eq(operands.residuals[unit]),
             ]
             value = scale_unit.value
             if config.tables:
@@ -246,33 +278,25 @@ class Requantiser(wiring.Component):
                 value = table.o
             m.d.comb += [write.p.values[index * units + unit].eq(value) for index in range(slots)]
 
-        travel_layout = data.StructLayout(
-            {
-                "address": range(config.activation_words),
-                "slot": range(slots),
-                "enable": units,
-                "last": 1,
-            }
-        )
+        travel_layout = data.StructLayout({"place": place_layout, "enable": units})
         travel = Signal(travel_layout)
         m.d.comb += [
-            travel.address.eq(entry.p.tag.address),
-            travel.slot.eq(entry.p.tag.slot),
-            travel.enable.eq(Mux(joined, Cat(entry.p.data[unit].enable for unit in range(units)), 0)),
-            travel.last.eq(joined & entry.p.tag.last),
+            travel.place.eq(target),
+            travel.place.last.eq(entry.valid & target.last),
+            travel.enable.eq(Mux(entry.valid, Cat(scale.enable for scale in entry.p.data), 0)),
         ]
-        for stage in range(self.latency(config)):
+        for stage in range(self.latency(config) - _LOOKUP):
             following = Signal(travel_layout, name=f"travel_{stage}")
             m.d.sync += following.eq(travel)
             travel = following
         m.d.comb += [
             write.valid.eq(travel.enable.any()),
             write.p.bank.eq(layer.output_bank),
-            write.p.address.eq(travel.address),
-            written_last.eq(travel.last),
+            write.p.address.eq(travel.place.address),
+            written_last.eq(travel.place.last),
         ]
         for index in range(slots):
             m.d.comb += write.p.lanes[index * units : (index + 1) * units].eq(
-                Mux(travel.slot == index, travel.enable, 0)
+                Mux(travel.place.slot == index, travel.enable, 0)
             )
         return m

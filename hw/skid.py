@@ -32,6 +32,9 @@ class SkidBuffer(wiring.Component):
         waiting = Signal.like(self.i.payload)
         waits = Signal()
         m.d.comb += self.i.ready.eq(~waits)
+        # It does not matter what ``waiting`` holds while nothing waits, and so its enable is a register.
+        with m.If(~waits):
+            m.d.sync += waiting.eq(self.i.payload)
         with m.If(~self.o.valid | self.o.ready):
             m.d.sync += [
                 self.o.valid.eq(self.i.valid | waits),
@@ -41,5 +44,5 @@ class SkidBuffer(wiring.Component):
             with m.If(waits):
                 m.d.sync += self.o.payload.eq(waiting)
         with m.Elif(self.i.valid & ~waits):
-            m.d.sync += [waiting.eq(self.i.payload), waits.eq(1)]
+            m.d.sync += waits.eq(1)
         return m

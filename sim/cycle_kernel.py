@@ -5,7 +5,7 @@ the state before the clock edge. Three parts need no registers of their own, as 
 that is always offered something holds no gap:
 
 - The feeder, its memory and the encoder have a chunk in every cycle from ``_FIRST_CHUNK`` on, until all are written.
-- The requantiser has its next entry, and its residual beside it, in every cycle from ``_FIRST_ENTRY`` on.
+- The requantiser has its next job, and its residual beside it, in every cycle from ``_FIRST_ENTRY`` on.
 - A row has its next coefficient word in every cycle within a pass. Between passes a header follows the last word, word
   ``n``, when that enters the skid buffer, which it does when word ``n - 2`` has been taken, or as fast as words come; the
   first word of the next pass is there five cycles later.
@@ -24,7 +24,7 @@ _MAC_LATENCY, _IN_FLIGHT = 5, 8
 _FIRST_CHUNK = 8
 #: Cycles from the start until a row has its first coefficient word: PE, header (3), word (3), skid buffer.
 _FIRST_WORD = 8
-#: Cycles from the start until the requantiser has its first entry.
+#: Cycles from the start until the requantiser has its first job and the residual beside it.
 _FIRST_ENTRY = 5
 
 
