@@ -9,7 +9,7 @@ from .config import ACTIVATION_BITS
 from .dilution import diluted_layout
 from .formats import tag_layout
 
-__all__ = ["Concentration", "lanes_layout"]
+__all__ = ["Concentration", "column_offsets", "lanes_layout"]
 
 
 def lanes_layout(config):
@@ -21,7 +21,7 @@ def lanes_layout(config):
     return data.StructLayout({"lanes": data.ArrayLayout(lane, config.lanes), "tag": tag_layout(config)})
 
 
-def _offsets(config):
+def column_offsets(config):
     """Columns that a lane may take from, nearest first: 0, -1, +1, -2, +2, ..., each column once."""
     offsets = [0]
     for distance in range(1, config.lookaside + 1):
@@ -91,7 +91,7 @@ class Concentration(wiring.Component):
                 name: np.zeros((len(chunk), config.lanes), np.int64)
                 for name in ("value", "negative", "valid")
             }
-            for offset in _offsets(config):
+            for offset in column_offsets(config):
                 # From here the last axis counts lanes, not columns: lane ``l`` looks at column ``l + offset``.
                 seen = np.roll(left, -offset, axis=2)
                 take = seen & (np.cumsum(seen, axis=1) == 1) & (lanes["valid"] == 0)[:, np.newaxis]
@@ -149,7 +149,7 @@ class Concentration(wiring.Component):
 
         busy = Const(0, config.lanes)
         picks = [{} for _ in columns]
-        for index, offset in enumerate(_offsets(config)):
+        for index, offset in enumerate(column_offsets(config)):
             still_left = Signal(config.chunk, name=f"left_{index}")
             still_busy = Signal(config.lanes, name=f"busy_{index}")
             for lane in columns:

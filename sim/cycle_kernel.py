@@ -1,352 +1,411 @@
-"""The cycle loop of a convolution: queues and handshakes of the block and what surrounds it, without any data.
+"""The times of a convolution: queues and handshakes of the PEs and what surrounds them, without any data.
 
-Each turn of the loop is one cycle; every unit is looked at from its sink to its source, so that what it decides on is still
-the state before the clock edge. Three parts need no registers of their own, as their source never pauses and a pipeline
-that is always offered something holds no gap:
+What a row does before its FIFO of ``z`` is worked out ahead (``sim.cycle_rows``). The multipliers choose among what lies in
+front of them, so their cycles are taken in order, over all PEs; cycles in which none of them acts are left out. What is not
+known by then follows from something that is yet to come, so nothing is decided too early.
 
-- The feeder, its memory and the encoder have a chunk in every cycle from ``_FIRST_CHUNK`` on, until all are written.
-- The requantiser has its next job, and its residual beside it, in every cycle from ``_FIRST_ENTRY`` on.
-- A row has its next coefficient word in every cycle within a pass. Between passes a header follows the last word, word
-  ``n``, when that enters the skid buffer, which it does when word ``n - 2`` has been taken, or as fast as words come; the
-  first word of the next pass is there five cycles later.
+Two parts need no times of their own, as their source never pauses and a pipeline that is always offered something holds no
+gap: feeder, memory and encoder have a chunk in every cycle from ``_FIRST_CHUNK`` on; the requantiser has its next job, and
+its residual beside it, in every cycle from ``_FIRST_ENTRY`` on.
 """
+
+from collections import namedtuple
 
 import numpy as np
 from numba import njit
+from numba.core.cgutils import get_null_value
+from numba.extending import intrinsic
+from numba.np.arrayobj import make_array
 
-from .cycle_tokens import EMIT, END, NONZERO, STEPS_SHIFT, VALID
+from .cycle_rows import (
+    AWAITS,
+    END,
+    FRONT,
+    FRONT_AT,
+    NEVER,
+    NONZERO,
+    SHARE,
+    Walk,
+    new_row,
+    power,
+    row_places,
+    run_row,
+    stages,
+    take_z,
+)
 
 __all__ = ["convolution_cycles"]
 
 #: Stages of ``hw.mac`` from the advance of a position to the FIFO of results, and those of ``Flush``.
 _MAC_LATENCY, _IN_FLIGHT = 5, 8
+#: Cycles from the end of a MAC's last position until the sequencer sees it idle, besides those of ``Flush``.
+_IDLE_SEEN = 3
 #: Cycles from the start until the first chunk can enter the ring: request, memory (2), feeder, skid buffer, encoder (3).
 _FIRST_CHUNK = 8
-#: Cycles from the start until a row has its first coefficient word: PE, header (3), word (3), skid buffer.
-_FIRST_WORD = 8
+#: Cycles from a chunk's entrance until the levels of the ring count it, and from a level until the ring takes a chunk or not.
+_COUNTED, _ROOM_SEEN = 2, 2
 #: Cycles from the start until the requantiser has its first job and the residual beside it.
 _FIRST_ENTRY = 5
+#: Cycles of a load of bases besides one for each, until they are there, and until the next load.
+_LOADED, _NEXT_LOAD = 4, 5
+
+#: States of a MAC.
+_IN_MAP, _DRAINING, _DONE = 0, 1, 2
+# What is kept of a MAC: when it acts next, and not before; its position, rows that have ended it; positions to drain, to the first
+# result; where the next result lies in the map; results made, stored by then, and whose way out of the FIFO is known; whether it waits for the requantiser.
+(_NEXT, _LOW, _MODE, _COLUMN, _ROW, _PASS, _ENDED, _DRAIN, _SKIP, _OUT_COLUMN, _OUT_ROW, _RESULTS, _STORED, _PULLED, _FULL) = range(15)
+_FIELDS = 16
+# What is kept once, at the front of memory: chunks whose way into the ring is known, when the last enters, how many are counted by then; group of PEs and number of
+# the result that is requantised next, when the last was; loads of bases that are known, when the last began; when MACs are idle.
+(_WRITTEN, _WRITTEN_AT, _COUNT, _GROUP, _RESULT, _REQUANTISED_AT, _LOADS, _LOAD_AT, _IDLE) = range(9)
+_ONCE = 9
+
+_Geometry = namedtuple(
+    "_Geometry",
+    "input_chunks pixels blocks turned side_by_side height width line drain output_height output_width passes groups basis_own basis_words",
+)
+_Shape = namedtuple(
+    "_Shape",
+    "pes rows classes ring z_fifo output_fifo requantiser_latency concentrates halfway chunk lanes lookahead ring_unseen",
+)
+#: Where things lie in memory: when each entry of the ring was written; of each class of rows, pixels that all have released, when
+#: the last was, and the releases under way; of each pass, when its bases are there, how many PEs have done with them, when the last
+#: had; results of each PE, when they were stored and when they left the FIFO; of each group, when they were requantised; MACs; rows.
+_Layout = namedtuple(
+    "_Layout", "ring freed pools pool_size ready stored pulled taken result_mask macs rows row_size size row_classes"
+)
 
 
-@njit(cache=True)
-def convolution_cycles(
-    tokens,
-    token_start,
-    word_chunk,
-    word_start,
-    counts,
-    own_halves,
-    basis_words,
-    groups,
-    geometry,
-    shape,
-    limit,
-):
-    """Cycles from the start of a convolution to the first in which all units are idle, or -1 beyond ``limit``.
+@njit(cache=True, nogil=True, forceinline=True)
+def _fill(m, at_, walk, total, readers_of, most):
+    """Chunks that enter the ring, as far as that is known: the levels of all rows, as they were, must be at most ``most``."""
+    mask = at_.pool_size // 2 - 1
+    while m[_WRITTEN] < total:
+        at = max(m[_WRITTEN_AT] + 1, _FIRST_CHUNK)
+        room = False
+        while not room:
+            room = True
+            # The ring keeps when chunks are counted.
+            while m[_COUNT] < m[_WRITTEN] and m[at_.ring + (m[_COUNT] & walk.ring_mask)] < at - _ROOM_SEEN:
+                m[_COUNT] += 1
+            for number in range(at_.row_classes):
+                beyond = m[_COUNT] - number * walk.chunks - most
+                if beyond <= 0:
+                    continue
+                freed = at_.freed + 2 * number
+                pixels = (beyond + walk.chunk_step - 1) // walk.chunk_step
+                while m[freed] < pixels:
+                    pool = at_.pools + number * at_.pool_size + 2 * (m[freed] + 1 & mask)
+                    if m[pool] > 0:
+                        return
+                    m[freed] += 1
+                    m[freed + 1] = m[pool + 1]
+                    m[pool], m[pool + 1] = readers_of[number], 0
+                if m[freed + 1] >= at - _ROOM_SEEN:
+                    at = m[freed + 1] + _ROOM_SEEN + 1
+                    room = False
+        m[at_.ring + (m[_WRITTEN] & walk.ring_mask)] = at + _COUNTED - 1
+        m[_WRITTEN] += 1
+        m[_WRITTEN_AT] = at
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _schedule(m, pe, at_, places_size, geometry, rows):
+    """When a MAC acts next, as far as that is known."""
+    mac = at_.macs + pe * _FIELDS
+    at = m[mac + _LOW]
+    if m[mac + _FULL] or m[mac + _MODE] == _DONE:
+        at = NEVER
+    elif m[mac + _MODE] == _IN_MAP:
+        at = max(at, m[at_.ready + 3 * m[mac + _PASS]])
+        if m[mac + _COLUMN] < geometry.width:
+            first = NEVER
+            front = at_.rows + pe * rows * places_size + FRONT_AT
+            for index in range(rows):
+                if not m[mac + _ENDED] >> index & 1:
+                    first = min(first, m[front])
+                front += places_size
+            at = max(at, first)
+    m[mac + _NEXT] = at
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _has_room(m, pe, cycle, at_, output_fifo):
+    """Whether another position may follow; if not, it is noted when to try again."""
+    mac, mask = at_.macs + pe * _FIELDS, at_.result_mask
+    stored = at_.stored + pe * (mask + 1)
+    while m[mac + _STORED] < m[mac + _RESULTS] and m[stored + (m[mac + _STORED] & mask)] <= cycle - 2:
+        m[mac + _STORED] += 1
+    number = m[mac + _STORED] - (output_fifo - _IN_FLIGHT)
+    if number < 0:
+        return True
+    if number >= m[mac + _PULLED]:
+        m[mac + _FULL] = 1
+        return False
+    taken = m[at_.pulled + pe * (mask + 1) + (number & mask)]
+    if taken > cycle - 2:
+        m[mac + _LOW] = taken + 2
+        return False
+    return True
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _pull(m, pe, at_, taken, known):
+    """Results that leave the FIFO for a skid buffer with two places before the requantiser, ``known`` of which are taken."""
+    mac, mask = at_.macs + pe * _FIELDS, at_.result_mask
+    stored, pulled = at_.stored + pe * (mask + 1), at_.pulled + pe * (mask + 1)
+    while m[mac + _PULLED] < min(m[mac + _RESULTS], known + 2):
+        number = m[mac + _PULLED]
+        at = m[stored + (number & mask)] + 2
+        if number:
+            at = max(at, m[pulled + (number - 1 & mask)] + 1)
+        if number > 1:
+            at = max(at, m[taken + (number - 2 & mask)] + 1)
+        m[pulled + (number & mask)] = at
+        m[mac + _PULLED] = number + 1
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _requantise(m, at_, units, groups):
+    """Results that all PEs of a group have; whether a MAC was waiting for that."""
+    mask, woken = at_.result_mask, False
+    while True:
+        group, number = m[_GROUP], m[_RESULT]
+        at = max(m[_REQUANTISED_AT] + 1, _FIRST_ENTRY)
+        taken = at_.taken + group * (mask + 1)
+        before = m[taken + (number - 1 & mask)] if number else 0
+        for pe in range(group * units, (group + 1) * units):
+            _pull(m, pe, at_, taken, number)
+            if m[at_.macs + pe * _FIELDS + _RESULTS] <= number:
+                return woken
+            at = max(at, max(m[at_.pulled + pe * (mask + 1) + (number & mask)], before) + 1)
+        m[taken + (number & mask)] = m[_REQUANTISED_AT] = at
+        for pe in range(group * units, (group + 1) * units):
+            mac = at_.macs + pe * _FIELDS
+            _pull(m, pe, at_, taken, number + 1)
+            if m[mac + _FULL]:
+                m[mac + _FULL] = 0
+                m[mac + _LOW] = max(m[mac + _LOW], at + 2)
+                woken = True
+        m[_GROUP] = group + 1
+        if group + 1 == groups:
+            m[_GROUP] = 0
+            m[_RESULT] += 1
+
+
+@njit(cache=True, nogil=True)
+def _load_bases(m, at_, geometry, pes):
+    """Loads of bases: those of a pass, when no PE needs those of the pass before the last one any more; or one for all."""
+    while m[_LOADS] < geometry.passes:
+        number = m[_LOADS]
+        at = m[_LOAD_AT] + geometry.basis_words + _NEXT_LOAD if number else 1
+        if number > 1 and geometry.basis_own:
+            before = at_.ready + 3 * (number - 2)
+            if m[before + 1] < pes:
+                return
+            at = max(at, m[before + 2] + 1)
+        if number and not geometry.basis_own:
+            at = m[_LOAD_AT]
+        m[_LOAD_AT] = at
+        m[at_.ready + 3 * number] = at + geometry.basis_words + _LOADED + 1
+        m[_LOADS] = number + 1
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _advance(m, pe, cycle, at_, geometry, pes):
+    """The MAC goes on to the next position; whether another MAC may be woken by that."""
+    mac, woken = at_.macs + pe * _FIELDS, False
+    if m[mac + _MODE] == _DRAINING:
+        m[mac + _DRAIN] -= 1
+    else:
+        m[mac + _ENDED] = 0
+        m[mac + _COLUMN] += 1
+        if m[mac + _COLUMN] == geometry.line:
+            m[mac + _COLUMN] = 0
+            m[mac + _ROW] += 1
+            if m[mac + _ROW] == geometry.height:
+                m[mac + _ROW] = 0
+                if geometry.basis_own:
+                    ready = at_.ready + 3 * m[mac + _PASS]
+                    m[ready + 1] += 1
+                    m[ready + 2] = cycle
+                    _load_bases(m, at_, geometry, pes)
+                    woken = True
+                m[mac + _PASS] += 1
+                if m[mac + _PASS] == geometry.passes:
+                    m[mac + _MODE] = _DRAINING
+    if m[mac + _SKIP]:
+        m[mac + _SKIP] -= 1
+        return woken
+    kept = m[mac + _OUT_COLUMN] < geometry.output_width and m[mac + _OUT_ROW] < geometry.output_height
+    m[mac + _OUT_COLUMN] += 1
+    if m[mac + _OUT_COLUMN] == geometry.line:
+        m[mac + _OUT_COLUMN] = 0
+        m[mac + _OUT_ROW] += 1
+        if m[mac + _OUT_ROW] == geometry.height:
+            m[mac + _OUT_ROW] = 0
+    if kept:
+        place = at_.stored + pe * (at_.result_mask + 1) + (m[mac + _RESULTS] & at_.result_mask)
+        m[place] = cycle + _MAC_LATENCY
+        m[mac + _RESULTS] += 1
+        units = pes // geometry.groups
+        taken = at_.taken + pe // units * (at_.result_mask + 1)
+        _pull(m, pe, at_, taken, m[_RESULT] + (pe // units < m[_GROUP]))
+        if m[mac + _RESULTS] == m[_RESULT] + 1:
+            woken |= _requantise(m, at_, units, geometry.groups)
+    return woken
+
+
+@njit(cache=True, nogil=True)
+def _follow(m, at_, places, geometry, shape, walk, w, nonzero, masks, cut):
+    """Cycles of one image, -1 if it waits for ever. Memory is zero at first."""
+    pes, rows, size = shape.pes, shape.rows, places.size
+    shares = 4 // shape.classes if geometry.blocks else 1
+    mac_classes = shape.classes if geometry.side_by_side else 1
+    every_row, readers, units = (1 << rows) - 1, pes * rows, pes // geometry.groups
+    total = geometry.passes * geometry.height * geometry.width * (4 if geometry.blocks else 1) * walk.chunks
+
+    readers_of = np.zeros(at_.row_classes, np.int64)
+    for reader in range(readers):
+        number = reader % rows % at_.row_classes ^ geometry.turned
+        readers_of[number] += 1
+        new_row(m, at_.rows + reader * size, reader, number, walk.chunks, at_.pools + number * at_.pool_size)
+    for number in range(at_.row_classes):
+        for place in range(0, at_.pool_size, 2):
+            m[at_.pools + number * at_.pool_size + place] = readers_of[number]
+    for pe in range(pes):
+        mac = at_.macs + pe * _FIELDS
+        m[mac + _LOW] = 1
+        m[mac + _DRAIN] = geometry.drain
+        m[mac + _SKIP] = geometry.drain
+    for number in range(geometry.passes):
+        m[at_.ready + 3 * number] = NEVER
+    _load_bases(m, at_, geometry, pes)
+
+    left, freed = pes, True
+    while left:
+        while freed:
+            freed = False
+            _fill(m, at_, walk, total, readers_of, shape.ring - shape.ring_unseen)
+            for reader in range(readers):
+                r = at_.rows + reader * size
+                if m[r + AWAITS] < m[_WRITTEN]:
+                    freed |= run_row(m, r, places, walk, at_.ring, m[_WRITTEN], w, nonzero, masks, cut)
+            for pe in range(pes):
+                _schedule(m, pe, at_, size, geometry, rows)
+        cycle = NEVER
+        for pe in range(pes):
+            cycle = min(cycle, m[at_.macs + pe * _FIELDS + _NEXT])
+        if cycle == NEVER:
+            return -1
+        woken = False
+        for pe in range(pes):
+            mac = at_.macs + pe * _FIELDS
+            if m[mac + _NEXT] != cycle:
+                continue
+            if m[mac + _MODE] == _DRAINING and m[mac + _DRAIN] == 0:
+                m[mac + _MODE] = _DONE
+                m[_IDLE] = cycle + _IN_FLIGHT + _IDLE_SEEN
+                left -= 1
+            elif _has_room(m, pe, cycle, at_, shape.output_fifo):
+                m[mac + _LOW] = cycle + 1
+                ends = True
+                if m[mac + _MODE] == _IN_MAP and m[mac + _COLUMN] < geometry.width:
+                    chosen, ended = 0, m[mac + _ENDED]
+                    for index in range(rows):
+                        r = at_.rows + (pe * rows + index) * size
+                        if ended >> index & 1 or m[r + FRONT_AT] > cycle:
+                            continue
+                        flags = m[r + FRONT]
+                        if flags & NONZERO:
+                            mine = 1 << index % mac_classes
+                            if chosen & mine:
+                                continue
+                            chosen |= mine
+                        if flags & END:
+                            m[r + SHARE] += 1
+                            if m[r + SHARE] == shares:
+                                m[r + SHARE] = 0
+                                ended |= 1 << index
+                        if take_z(m, r, places, walk.depth, cycle):
+                            freed |= run_row(m, r, places, walk, at_.ring, m[_WRITTEN], w, nonzero, masks, cut)
+                    m[mac + _ENDED] = ended
+                    ends = ended == every_row
+                if ends:
+                    woken |= _advance(m, pe, cycle, at_, geometry, pes)
+            _schedule(m, pe, at_, size, geometry, rows)
+        if woken:
+            for pe in range(pes):
+                _schedule(m, pe, at_, size, geometry, rows)
+    return max(max(m[_IDLE], m[_WRITTEN_AT] + 1), m[_REQUANTISED_AT] + shape.requantiser_latency + 1)
+
+
+@intrinsic
+def _borrowed(context, array):
+    """The same array without a count of references, which would be kept in every call; it must not outlive the array."""
+
+    def generate(context, builder, signature, arguments):
+        made = make_array(array)(context, builder, arguments[0])
+        made.meminfo = get_null_value(made.meminfo.type)
+        return made._getvalue()
+
+    return array(array), generate
+
+
+@njit(cache=True, nogil=True)
+def convolution_cycles(nonzero, masks, words, cut, geometry, shape, sizes, out):
+    """Cycles from the start of a convolution to the first in which all units are idle, -1 for an image that waits for ever.
 
     Parameters
     ----------
-    tokens : uint16 array
-        What every coefficient word does for every pixel, row after row: pass, pixel, word.
-    token_start : int array [rows of all PEs]
-    word_chunk : int array
-        Chunk of each coefficient word.
-    word_start, counts : int array [passes, rows of all PEs]
-        Where the words of a list lie in ``word_chunk``, and how many there are.
-    own_halves : bool
-        Every pass has bases of its own.
-    basis_words : int
-        Bases that one load of the tables sends.
-    groups : int
-        Steps of requantisation at one position.
-    geometry : int array
-        Chunks of a pixel, pixels that a row walks, whether they come in blocks, what of a class makes its first pixel of a
-        block (by exclusive or), whether the MAC takes a ``z`` of every class of rows, height, width, line, drain, output height, output width.
-    shape : int array
-        PEs, rows of one, classes of rows, ring entries, depth of the FIFO of ``z`` and of that of results, whether
-        rows concentrate, whether the adder tree is cut, latency of the requantiser, places that the
-        ring keeps free.
-    limit : int
+    nonzero : uint8 array [images, pixels, z]
+        Whether a ``z`` of a pixel is not zero.
+    masks : int64 array [images, pixels, chunks]
+        Activations that are not zero; no chunks if rows do not concentrate.
+    words, cut : int64 arrays
+        As ``cycle_words.pack_words`` and ``cut_table`` give them.
+    geometry, shape : tuple of int
+        As ``_Geometry`` and ``_Shape`` name them.
+    sizes : tuple of int
+        Lists times 4, ``z``, words, most ``z`` of a list.
+    out : int64 array [images]
     """
-    passes, readers = counts.shape
-    pixel_chunks, pixels, blocks, turned, side_by_side = geometry[:5]
-    height, width, line, drain, output_height, output_width = geometry[5:]
-    pes, rows, classes, ring, z_depth, output_depth, concentrates, halfway = shape[:8]
-    requantiser_latency, ring_unseen = shape[8:]
-    shares = 4 // classes if blocks else 1
-    step = pixel_chunks * classes if blocks else pixel_chunks
-    chunks_left = passes * height * width * (4 if blocks else 1) * pixel_chunks
-    groups_left = passes * output_height * output_width * groups
-    units = pes // groups
-    every_row = (1 << rows) - 1
-
-    # Rows: the next word, the stages of the pipeline (a token, 0 if empty), the FIFO of z.
-    row_pass = np.zeros(readers, np.int64)
-    row_pixels = np.full(readers, pixels)
-    row_index = np.zeros(readers, np.int64)
-    row_token = token_start.copy()
-    available = np.full(readers, _FIRST_WORD)
-    taken_1, taken_2 = np.full(readers, -100), np.full(readers, -100)
-    level = np.zeros(readers, np.int64)
-    if blocks:
-        for reader in range(readers):
-            level[reader] = -(reader % rows % classes ^ turned) * pixel_chunks
-    matched = np.zeros(readers, np.int64)
-    diluted = np.zeros(readers, np.int64)
-    held_chunk = np.zeros(readers, np.int64)
-    steps_left = np.zeros(readers, np.int64)
-    stepped = np.zeros(readers, np.int64)
-    summed = np.zeros(readers, np.int64)
-    accumulated = np.zeros(readers, np.int64)
-    closing = np.zeros(readers, np.int64)
-    z_inner = np.zeros(readers, np.int64)
-    z_front = np.zeros(readers, np.int64)
-    z_places = 1
-    while z_places < z_depth:
-        z_places *= 2
-    z_mask = z_places - 1
-    z_queue = np.zeros((readers, z_places), np.int64)
-    z_read, z_write = np.zeros(readers, np.int64), np.zeros(readers, np.int64)
-
-    # MACs.
-    in_map = np.ones(pes, np.bool_)
-    draining = np.zeros(pes, np.bool_)
-    column, map_row = np.zeros(pes, np.int64), np.zeros(pes, np.int64)
-    passes_left, drain_left = np.full(pes, passes), np.full(pes, drain)
-    room = np.ones(pes, np.bool_)
-    ended = np.zeros(pes, np.int64)
-    share = np.zeros(readers, np.int64)
-    half = np.zeros(pes, np.int64)
-    needed = np.zeros((pes, 2), np.bool_)
-    skip = np.full(pes, drain)
-    position = np.zeros(pes, np.int64)
-    keep = np.zeros((height, line), np.int64)
-    keep[:output_height, :output_width] = 1
-    keep = keep.reshape(-1)
-    in_flight = np.zeros(pes, np.int64)
-    result_inner = np.zeros(pes, np.int64)
-    result_front = np.zeros(pes, np.bool_)
-    result_held, result_waits = np.zeros(pes, np.bool_), np.zeros(pes, np.bool_)
-    macs_left, idle = pes, 0
-
-    write, near_full, ring_room = False, False, True
-    load_from, loads_left, load_half = 1, passes if own_halves else 1, 0
-    loaded_at, loaded_half = -1, 0
-    group = 0
-    cycle = 0
-    while macs_left or groups_left:
-        cycle += 1
-        if cycle > limit:
-            return -1
-
-        # Loader of bases.
-        load = loads_left > 0 and cycle >= load_from
-        if load:
-            for pe in range(pes):
-                load &= not needed[pe, load_half]
-        if load:
-            loaded_at, loaded_half = cycle + basis_words + 4, load_half
-            load_from = cycle + basis_words + 5
-            load_half ^= 1
-            loads_left -= 1
-
-        # Requantiser: a group leaves when all its results are there.
-        popped = -1
-        if groups_left and cycle >= _FIRST_ENTRY:
-            there = True
-            for pe in range(group * units, (group + 1) * units):
-                there &= result_held[pe]
-            if there:
-                popped = group
-                group = 0 if group == groups - 1 else group + 1
-                groups_left -= 1
-                if not groups_left:
-                    idle = max(idle, cycle + requantiser_latency + 1)
-
-        # Ring: levels see a chunk two cycles after it was taken, and ``ring_room`` follows them by two.
-        taken = chunks_left > 0 and cycle >= _FIRST_CHUNK and ring_room
-        ring_room = not near_full
-        near_full = False
-        for reader in range(readers):
-            near_full |= level[reader] > ring - ring_unseen
-
-        for pe in range(pes):
-            # Issue of the MAC.
-            issued, advance = 0, False
-            if in_map[pe]:
-                if room[pe] and needed[pe, half[pe]]:
-                    if column[pe] >= width:
-                        advance = True
-                    else:
-                        chosen = 0
-                        for row in range(rows):
-                            front = z_front[pe * rows + row]
-                            if front == 0 or ended[pe] >> row & 1:
-                                continue
-                            if front & NONZERO:
-                                number = row % classes if side_by_side else 0
-                                if chosen >> number & 1:
-                                    continue
-                                chosen |= 1 << number
-                            issued |= 1 << row
-                        for row in range(rows):
-                            if issued >> row & 1 and z_front[pe * rows + row] & END:
-                                share[pe * rows + row] += 1
-                                if share[pe * rows + row] == shares:
-                                    share[pe * rows + row] = 0
-                                    ended[pe] |= 1 << row
-                        advance = ended[pe] == every_row
-                    if advance:
-                        ended[pe] = 0
-                        column[pe] += 1
-                        if column[pe] == line:
-                            column[pe] = 0
-                            map_row[pe] += 1
-                            if map_row[pe] == height:
-                                map_row[pe] = 0
-                                passes_left[pe] -= 1
-                                if own_halves:
-                                    needed[pe, half[pe]] = False
-                                    half[pe] ^= 1
-                                if passes_left[pe] == 0:
-                                    in_map[pe] = False
-                                    draining[pe] = True
-            elif draining[pe]:
-                if drain_left[pe] == 0:
-                    draining[pe] = False
-                    macs_left -= 1
-                    idle = max(idle, cycle + _IN_FLIGHT + 3)
-                elif room[pe]:
-                    advance = True
-                    drain_left[pe] -= 1
-
-            # Results that the stride keeps, and their FIFO.
-            kept = 0
-            if advance:
-                if skip[pe]:
-                    skip[pe] -= 1
-                else:
-                    kept = keep[position[pe]]
-                    position[pe] += 1
-                    if position[pe] == len(keep):
-                        position[pe] = 0
-            room[pe] = result_inner[pe] + result_front[pe] < output_depth - _IN_FLIGHT
-            pop = result_front[pe] and not result_waits[pe]
-            if not result_held[pe] or popped == pe // units:
-                result_held[pe] = result_front[pe] or result_waits[pe]
-                result_waits[pe] = False
-            elif pop:
-                result_waits[pe] = True
-            move = result_inner[pe] > 0 and (pop or not result_front[pe])
-            result_inner[pe] += (in_flight[pe] >> (_MAC_LATENCY - 1) & 1) - move
-            if move:
-                result_front[pe] = True
-            elif pop:
-                result_front[pe] = False
-            in_flight[pe] = (in_flight[pe] << 1 | kept) & ((1 << _MAC_LATENCY) - 1)
-
-            for row in range(rows):
-                reader = pe * rows + row
-                # FIFO of z, and the closer that fills it.
-                pop = issued >> row & 1
-                held, coming = closing[reader], accumulated[reader]
-                if z_depth == 1:
-                    z_ready = z_front[reader] == 0
-                    if pop:
-                        z_front[reader] = 0
-                else:
-                    z_ready = z_inner[reader] != z_depth - 1
-                    if z_inner[reader] and (pop or z_front[reader] == 0):
-                        z_front[reader] = z_queue[reader, z_read[reader]]
-                        z_read[reader] = z_read[reader] + 1 & z_mask
-                        z_inner[reader] -= 1
-                    elif pop:
-                        z_front[reader] = 0
-                merges = held != 0 and held & END == 0 and coming != 0 and coming & NONZERO == 0
-                leaves = z_ready and held != 0 and (held & END != 0 or coming != 0)
-                if leaves:
-                    made = held | END if merges else held
-                    if z_depth == 1:
-                        z_front[reader] = made
-                    else:
-                        z_queue[reader, z_write[reader]] = made
-                        z_write[reader] = z_write[reader] + 1 & z_mask
-                        z_inner[reader] += 1
-                closer_ready = held == 0 or z_ready
-                if coming and closer_ready:
-                    closing[reader] = 0 if merges else coming
-                elif leaves:
-                    closing[reader] = 0
-
-                # Every stage takes what the one before holds if it is empty or empties.
-                free = coming == 0 or closer_ready
-                if free:
-                    accumulated[reader] = summed[reader] if summed[reader] & EMIT else 0
-                free = free or summed[reader] == 0
-                if free:
-                    summed[reader] = stepped[reader]
-                if concentrates:
-                    free = free or stepped[reader] == 0
-                    accepts = held_chunk[reader] == 0
-                    if free:
-                        stepped[reader] = 0
-                        if held_chunk[reader]:
-                            steps_left[reader] -= 1
-                            if steps_left[reader] == 0:
-                                stepped[reader] = held_chunk[reader]
-                                accepts = True
-                            else:
-                                stepped[reader] = VALID
-                    if accepts:
-                        held_chunk[reader] = diluted[reader] & ((1 << STEPS_SHIFT) - 1)
-                        steps_left[reader] = diluted[reader] >> STEPS_SHIFT
-                    free = accepts or diluted[reader] == 0
-                    if free:
-                        diluted[reader] = matched[reader]
-                else:
-                    if halfway:
-                        free = free or stepped[reader] == 0
-                        if free:
-                            stepped[reader] = diluted[reader]
-                    else:
-                        if free:
-                            summed[reader] = diluted[reader]
-                    free = free or diluted[reader] == 0
-                    if free:
-                        diluted[reader] = matched[reader]
-                free = free or matched[reader] == 0
-
-                # Matcher: the next word meets its chunk.
-                released = 0
-                if free:
-                    matched[reader] = 0
-                    at = row_pass[reader]
-                    if at < passes and cycle >= available[reader]:
-                        index = row_index[reader]
-                        if word_chunk[word_start[at, reader] + index] < level[reader]:
-                            matched[reader] = tokens[row_token[reader]]
-                            row_token[reader] += 1
-                            index += 1
-                            if index == counts[at, reader]:
-                                released = step
-                                row_pixels[reader] -= 1
-                                if row_pixels[reader] == 0:
-                                    # The next header follows the last word into the skid buffer.
-                                    sent = available[reader] + pixels * index - 2
-                                    available[reader] = max(sent, taken_2[reader] + 1) + 5
-                                    row_pass[reader] += 1
-                                    row_pixels[reader] = pixels
-                                index = 0
-                            row_index[reader] = index
-                            taken_2[reader] = taken_1[reader]
-                            taken_1[reader] = cycle
-                level[reader] += write - released
-
-        write = taken
-        if taken:
-            chunks_left -= 1
-            if not chunks_left:
-                idle = max(idle, cycle + 1)
-        if cycle == loaded_at:
-            needed[:, loaded_half] = True
-    return idle
+    geometry, shape = _Geometry(*geometry), _Shape(*shape)
+    of_lists, of_z, of_words, most_z = sizes
+    together = shape.classes if geometry.blocks else 1
+    walk = Walk(
+        pixels=geometry.pixels,
+        step=together,
+        chunks=geometry.input_chunks,
+        chunk_step=together * geometry.input_chunks,
+        stages=stages(shape.concentrates, shape.halfway),
+        concentrates=shape.concentrates,
+        width=shape.chunk,
+        lanes=shape.lanes,
+        lookahead=shape.lookahead,
+        depth=shape.z_fifo,
+        ring_mask=shape.ring - 1,
+        passes=geometry.passes,
+        of_z=of_lists,
+        words=of_lists + of_z,
+        word_step=of_words,
+        z_step=nonzero.shape[2],
+        mask_step=masks.shape[2],
+    )
+    places = row_places(shape.ring // walk.chunk_step + 3, most_z, shape.z_fifo)
+    pool_size, results = 2 * (places.pixel_mask + 1), power(2 * shape.output_fifo)
+    freed = _ONCE + shape.ring
+    pools = freed + 2 * together
+    ready = pools + pool_size * together
+    stored = ready + 3 * geometry.passes
+    pulled = stored + results * shape.pes
+    taken = pulled + results * shape.pes
+    macs = taken + results * geometry.groups
+    rows = macs + _FIELDS * shape.pes
+    size = rows + places.size * shape.pes * shape.rows
+    at = _Layout(_ONCE, freed, pools, pool_size, ready, stored, pulled, taken, results - 1, macs, rows, places.size, size, together)
+    memory = np.zeros((len(nonzero), size), np.int64)
+    w, table = _borrowed(words), _borrowed(cut)
+    for image in range(len(nonzero)):
+        m, of_image, mask = _borrowed(memory[image]), _borrowed(nonzero[image].reshape(-1)), _borrowed(masks[image].reshape(-1))
+        out[image] = _follow(m, at, places, geometry, shape, walk, w, of_image, mask, table)
