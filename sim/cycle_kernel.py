@@ -12,8 +12,7 @@ its residual beside it, in every cycle from ``_FIRST_ENTRY`` on.
 from collections import namedtuple
 
 import numpy as np
-from numba import njit
-from numba.core.cgutils import get_null_value
+from numba import njit, types
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
@@ -66,7 +65,7 @@ _Geometry = namedtuple(
 )
 _Shape = namedtuple(
     "_Shape",
-    "pes rows classes ring z_fifo output_fifo requantiser_latency concentrates halfway chunk lanes lookahead ring_unseen",
+    "pes rows classes ring z_fifo output_fifo requantiser_latency concentrates halfway chunk lanes lookahead ring_unseen offsets",
 )
 #: Where things lie in memory: when each entry of the ring was written; of each class of rows, pixels that all have released, when
 #: the last was, and the releases under way; of each pass, when its bases are there, how many PEs have done with them, when the last
@@ -341,15 +340,14 @@ def _follow(m, at_, places, geometry, shape, walk, w, nonzero, masks, cut):
 
 
 @intrinsic
-def _borrowed(context, array):
-    """The same array without a count of references, which would be kept in every call; it must not outlive the array."""
+def _pointer(context, array):
+    """Pointer to the elements of an array that lie one after the other. Unlike an array it has no count of references, which would be
+    kept in every call, and no index from the end, which every access would ask for."""
 
     def generate(context, builder, signature, arguments):
-        made = make_array(array)(context, builder, arguments[0])
-        made.meminfo = get_null_value(made.meminfo.type)
-        return made._getvalue()
+        return make_array(array)(context, builder, arguments[0]).data
 
-    return array(array), generate
+    return types.CPointer(array.dtype)(array), generate
 
 
 @njit(cache=True, nogil=True)
@@ -391,6 +389,7 @@ def convolution_cycles(nonzero, masks, words, cut, geometry, shape, sizes, out):
         word_step=of_words,
         z_step=nonzero.shape[2],
         mask_step=masks.shape[2],
+        offsets=shape.offsets,
     )
     places = row_places(shape.ring // walk.chunk_step + 3, most_z, shape.z_fifo)
     pool_size, results = 2 * (places.pixel_mask + 1), power(2 * shape.output_fifo)
@@ -405,7 +404,7 @@ def convolution_cycles(nonzero, masks, words, cut, geometry, shape, sizes, out):
     size = rows + places.size * shape.pes * shape.rows
     at = _Layout(_ONCE, freed, pools, pool_size, ready, stored, pulled, taken, results - 1, macs, rows, places.size, size, together)
     memory = np.zeros((len(nonzero), size), np.int64)
-    w, table = _borrowed(words), _borrowed(cut)
+    w, table = _pointer(words), _pointer(cut)
     for image in range(len(nonzero)):
-        m, of_image, mask = _borrowed(memory[image]), _borrowed(nonzero[image].reshape(-1)), _borrowed(masks[image].reshape(-1))
+        m, of_image, mask = _pointer(memory[image]), _pointer(nonzero[image]), _pointer(masks[image])
         out[image] = _follow(m, at, places, geometry, shape, walk, w, of_image, mask, table)

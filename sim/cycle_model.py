@@ -7,6 +7,7 @@ are zero) is worked out ahead; ``sim.cycle_kernel`` then follows the queues.
 
 import numpy as np
 
+from hw.concentration import column_offsets
 from hw.formats import LAYER_FIELDS, Operation
 from hw.protocol import Target
 from hw.requantiser import Requantiser
@@ -132,7 +133,7 @@ def _convolution(layer, rows, banks, config):
     shape = (
         *(config.pes, config.rows, config.classes, config.ring, config.z_fifo, config.output_fifo),
         *(Requantiser.latency(config), concentrates, not concentrates and config.chunk > 8),
-        *(config.chunk, config.lanes, config.lookahead, config.ring_unseen),
+        *(config.chunk, config.lanes, config.lookahead, config.ring_unseen, len(column_offsets(config))),
     )
     cycles = np.zeros(len(fed), np.int64)
     convolution_cycles(

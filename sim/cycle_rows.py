@@ -55,7 +55,7 @@ NONZERO, END = 1, 2
 
 #: How all rows walk: pixels of a pass, how far apart; chunks of one, from one to the next; stages before the register behind
 #: the adders; whether rows concentrate, and how. How many rows see the same pixels; depth of the FIFO of ``z``.
-Walk = namedtuple("Walk", "pixels step chunks chunk_step stages concentrates width lanes lookahead depth ring_mask passes of_z words word_step z_step mask_step")
+Walk = namedtuple("Walk", "pixels step chunks chunk_step stages concentrates width lanes lookahead depth ring_mask passes of_z words word_step z_step mask_step offsets")
 #: Where things lie in memory behind the fields of a row, and masks of their numbers. Of each ``z``: steps, the first of them, ``g`` of the
 #: last, ``a`` of the first, flags. Of each pixel: ``g`` of its last word, the step that must have entered the last register. Of what is in the
 #: FIFO: when it was written, flags. When ``z`` came to its front.
@@ -354,4 +354,6 @@ def _steps(mask, nonzero, walk, cut):
         place += cut[index + 1]
     if walk.width <= TABLE_WIDTH:
         return cut[CUT_STEPS + packed]
-    return pattern_steps(np.uint64(packed), walk.width, walk.lanes, walk.lookahead, cut[CUT_STEPS:])
+    return pattern_steps(
+        np.uint64(packed), walk.width, walk.lanes, walk.lookahead, cut, CUT_STEPS, walk.offsets
+    )

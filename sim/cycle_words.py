@@ -134,8 +134,8 @@ def make_planes(lists, of_z, chunk, nonzero, negative, first, end, chunks, lanes
 
 
 @njit(cache=True, nogil=True)
-def pattern_steps(pattern, chunk, lanes, lookahead, offsets):
-    """Cycles of concentration for the packed positions that match."""
+def pattern_steps(pattern, chunk, lanes, lookahead, table, at, count):
+    """Cycles of concentration for the packed positions that match; ``count`` offsets of columns lie in the table."""
     full = np.uint64((1 << lanes) - 1 if lanes < 64 else -1)
     steps = 0
     left = np.zeros(chunk // lanes, np.uint64)
@@ -150,9 +150,9 @@ def pattern_steps(pattern, chunk, lanes, lookahead, offsets):
             return max(steps, 1)
         steps += 1
         free = full
-        for offset in offsets:
+        for number in range(at, at + count):
             # A lane looks at the column at this offset.
-            by = np.uint64(offset % lanes)
+            by = np.uint64(table[number] % lanes)
             for step in range(first, min(first + lookahead + 1, len(left))):
                 seen = (left[step] >> by | left[step] << width - by) & full if by else left[step]
                 taken = seen & free
@@ -184,5 +184,5 @@ def cut_table(config):
 def _all_steps(chunk, lanes, lookahead, offsets):
     table = np.zeros(1 << chunk, np.int64)
     for pattern in range(len(table)):
-        table[pattern] = pattern_steps(np.uint64(pattern), chunk, lanes, lookahead, offsets)
+        table[pattern] = pattern_steps(np.uint64(pattern), chunk, lanes, lookahead, offsets, 0, len(offsets))
     return table
