@@ -28,20 +28,15 @@ RESULT = Path(__file__).parent / "results" / "cycle_model.json"
 TINY = Config.preset("tiny")
 #: Name, configuration, seeds and size of the networks.
 CASES = (
-    ("tiny", TINY, range(10), 16),
-    ("small", Config.preset("small"), range(10), 32),
-    (
-        "three PEs of one row",
-        TINY.replace(pes=3, rows=1, requantisers=1, lookahead=0, z_fifo=1),
-        range(10),
-        16,
-    ),
+    ("tiny", TINY, range(5), 16),
+    ("small", Config.preset("small"), range(5), 32),
     (
         "four PEs of three rows",
         TINY.replace(pes=4, rows=3, chunk=8, lanes=2, ring=8, z_fifo=2),
-        range(10),
+        range(3),
         16,
     ),
+    ("ulx3s-85f", Config.preset("ulx3s-85f"), range(3), 32),
 )
 LAYERS, IMAGES = 6, 4
 #: Runs of the model, of which the median counts.

@@ -52,7 +52,23 @@ _LOADED, _NEXT_LOAD = 4, 5
 _IN_MAP, _DRAINING, _DONE = 0, 1, 2
 # What is kept of a MAC: when it acts next, and not before; its position, rows that have ended it; positions to drain, to the first
 # result; where the next result lies in the map; results made, stored by then, and whose way out of the FIFO is known; whether it waits for the requantiser.
-(_NEXT, _LOW, _MODE, _COLUMN, _ROW, _PASS, _ENDED, _DRAIN, _SKIP, _OUT_COLUMN, _OUT_ROW, _RESULTS, _STORED, _PULLED, _FULL) = range(15)
+(
+    _NEXT,
+    _LOW,
+    _MODE,
+    _COLUMN,
+    _ROW,
+    _PASS,
+    _ENDED,
+    _DRAIN,
+    _SKIP,
+    _OUT_COLUMN,
+    _OUT_ROW,
+    _RESULTS,
+    _STORED,
+    _PULLED,
+    _FULL,
+) = range(15)
 _FIELDS = 16
 # What is kept once, at the front of memory: chunks whose way into the ring is known, when the last enters, how many are counted by then; group of PEs and number of
 # the result that is requantised next, when the last was; loads of bases that are known, when the last began; when MACs are idle.
@@ -71,7 +87,8 @@ _Shape = namedtuple(
 #: the last was, and the releases under way; of each pass, when its bases are there, how many PEs have done with them, when the last
 #: had; results of each PE, when they were stored and when they left the FIFO; of each group, when they were requantised; MACs; rows.
 _Layout = namedtuple(
-    "_Layout", "ring freed pools pool_size ready stored pulled taken result_mask macs rows row_size size row_classes"
+    "_Layout",
+    "ring freed pools pool_size ready stored pulled taken result_mask macs rows row_size size row_classes",
 )
 
 
@@ -261,7 +278,7 @@ def _follow(m, at_, places, geometry, shape, walk, w, nonzero, masks, cut):
     pes, rows, size = shape.pes, shape.rows, places.size
     shares = 4 // shape.classes if geometry.blocks else 1
     mac_classes = shape.classes if geometry.side_by_side else 1
-    every_row, readers, units = (1 << rows) - 1, pes * rows, pes // geometry.groups
+    every_row, readers = (1 << rows) - 1, pes * rows
     total = geometry.passes * geometry.height * geometry.width * (4 if geometry.blocks else 1) * walk.chunks
 
     readers_of = np.zeros(at_.row_classes, np.int64)
@@ -327,7 +344,9 @@ def _follow(m, at_, places, geometry, shape, walk, w, nonzero, masks, cut):
                                 m[r + SHARE] = 0
                                 ended |= 1 << index
                         if take_z(m, r, places, walk.depth, cycle):
-                            freed |= run_row(m, r, places, walk, at_.ring, m[_WRITTEN], w, nonzero, masks, cut)
+                            freed |= run_row(
+                                m, r, places, walk, at_.ring, m[_WRITTEN], w, nonzero, masks, cut
+                            )
                     m[mac + _ENDED] = ended
                     ends = ended == every_row
                 if ends:
@@ -402,7 +421,22 @@ def convolution_cycles(nonzero, masks, words, cut, geometry, shape, sizes, out):
     macs = taken + results * geometry.groups
     rows = macs + _FIELDS * shape.pes
     size = rows + places.size * shape.pes * shape.rows
-    at = _Layout(_ONCE, freed, pools, pool_size, ready, stored, pulled, taken, results - 1, macs, rows, places.size, size, together)
+    at = _Layout(
+        _ONCE,
+        freed,
+        pools,
+        pool_size,
+        ready,
+        stored,
+        pulled,
+        taken,
+        results - 1,
+        macs,
+        rows,
+        places.size,
+        size,
+        together,
+    )
     memory = np.zeros((len(nonzero), size), np.int64)
     w, table = _pointer(words), _pointer(cut)
     for image in range(len(nonzero)):

@@ -117,11 +117,16 @@ def _convolution(layer, rows, banks, config):
     same = layer["input_repeat"] if layer["input_pass"] else passes
     for first in range(0, passes, same):
         end = min(first + same, passes)
-        planes = make_planes(lists, of_z, chunk, nonzero, negative, first, end, layer["input_chunks"], config.chunk)
+        planes = make_planes(
+            lists, of_z, chunk, nonzero, negative, first, end, layer["input_chunks"], config.chunk
+        )
         channel = first // same * layer["input_pass"] * config.chunk
         at = lists[0, first, 2]
         np.not_equal(
-            fed[:, :, channel : channel + lanes] @ planes.T, 0, out=sums[:, :, at : at + len(planes)], casting="unsafe"
+            fed[:, :, channel : channel + lanes] @ planes.T,
+            0,
+            out=sums[:, :, at : at + len(planes)],
+            casting="unsafe",
         )
     own = layer["basis_own"]
     # What of a class makes its first pixel of a block, by exclusive or.

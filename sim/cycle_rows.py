@@ -54,8 +54,13 @@ NEVER = 1 << 60
 NONZERO, END = 1, 2
 
 #: How all rows walk: pixels of a pass, how far apart; chunks of one, from one to the next; stages before the register behind
-#: the adders; whether rows concentrate, and how. How many rows see the same pixels; depth of the FIFO of ``z``.
-Walk = namedtuple("Walk", "pixels step chunks chunk_step stages concentrates width lanes lookahead depth ring_mask passes of_z words word_step z_step mask_step offsets")
+#: the adders; whether rows concentrate, and how; depth of the FIFO of ``z``; passes; where ``of_z`` and words lie in what
+#: ``cycle_words.pack_words`` gives; how far apart pixels lie among flags of ``z`` and among masks; offsets of columns.
+Walk = namedtuple(
+    "Walk",
+    "pixels step chunks chunk_step stages concentrates width lanes lookahead depth ring_mask "
+    "passes of_z words word_step z_step mask_step offsets",
+)
 #: Where things lie in memory behind the fields of a row, and masks of their numbers. Of each ``z``: steps, the first of them, ``g`` of the
 #: last, ``a`` of the first, flags. Of each pixel: ``g`` of its last word, the step that must have entered the last register. Of what is in the
 #: FIFO: when it was written, flags. When ``z`` came to its front.
@@ -111,12 +116,6 @@ def new_row(m, r, reader, number, chunks, pool):
     m[r + _AVAILABLE] = _FIRST_WORD
     m[r + _G] = _FIRST_WORD - 1
     m[r + FRONT_AT] = NEVER
-
-
-@njit(cache=True, nogil=True)
-def stages(concentrates, halfway):
-    """Stages of a row from a match to the register behind the adders, whose tree may be cut halfway."""
-    return _BEFORE_STEPS + 1 + _BEHIND_STEPS if concentrates else _TREE_STAGES + halfway
 
 
 @njit(cache=True, nogil=True, forceinline=True)
@@ -235,9 +234,7 @@ def _add(m, r, places, walk):
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def run_row(
-    m, r, places, walk, ring, written, w, nonzero, masks, cut
-):
+def run_row(m, r, places, walk, ring, written, w, nonzero, masks, cut):
     """Work out all that follows from what is known; whether all rows have released a pixel."""
     freed = False
     while True:
@@ -252,9 +249,7 @@ def run_row(
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _match(
-    m, r, places, walk, ring, written, w, nonzero, masks, cut
-):
+def _match(m, r, places, walk, ring, written, w, nonzero, masks, cut):
     """All words whose chunks are known to be written."""
     ring_mask, passes = walk.ring_mask, walk.passes
     m[r + AWAITS] = NEVER
@@ -294,11 +289,22 @@ def _match(
                 steps = 1
                 if walk.concentrates:
                     g = max(g, m[r + _U2])
-                    steps = _steps(masks[place * walk.mask_step + w[walk.words + walk.word_step + word]], w[walk.words + 2 * walk.word_step + word], walk, cut)
+                    steps = _steps(
+                        masks[place * walk.mask_step + w[walk.words + walk.word_step + word]],
+                        w[walk.words + 2 * walk.word_step + word],
+                        walk,
+                        cut,
+                    )
                     m[r + _U2], m[r + _U1] = m[r + _U1], m[r + _U]
                     m[r + _U] = max(m[r + _U], g + _BEFORE_STEPS) + steps
                 m[r + _G2], m[r + _G1], m[r + _G] = m[r + _G1], m[r + _G], g
-                m[r + _S5], m[r + _S4], m[r + _S3], m[r + _S2], m[r + _S1] = m[r + _S4], m[r + _S3], m[r + _S2], m[r + _S1], steps
+                m[r + _S5], m[r + _S4], m[r + _S3], m[r + _S2], m[r + _S1] = (
+                    m[r + _S4],
+                    m[r + _S3],
+                    m[r + _S2],
+                    m[r + _S1],
+                    steps,
+                )
                 z = r + places.z + 5 * (m[r + _MATCHED] & places.z_mask)
                 if m[r + _Z_WORD] == 0:
                     m[z] = 0
@@ -310,7 +316,9 @@ def _match(
                 index = first_z + m[r + _Z]
                 if m[r + _Z_WORD] == w[walk.of_z + index]:
                     m[z + 2] = m[r + _U] + _BEHIND_STEPS if walk.concentrates else g + walk.stages
-                    m[z + 4] = nonzero[place * walk.z_step + index] | (END if m[r + _WORD] == word_count else 0)
+                    m[z + 4] = nonzero[place * walk.z_step + index] | (
+                        END if m[r + _WORD] == word_count else 0
+                    )
                     m[r + _Z] += 1
                     m[r + _Z_WORD] = 0
                     m[r + _MATCHED] += 1

@@ -7,7 +7,15 @@ from numba import njit
 
 from hw.concentration import column_offsets
 
-__all__ = ["CUT_STEPS", "TABLE_WIDTH", "cut_table", "decode_words", "make_planes", "pack_words", "pattern_steps"]
+__all__ = [
+    "CUT_STEPS",
+    "TABLE_WIDTH",
+    "cut_table",
+    "decode_words",
+    "make_planes",
+    "pack_words",
+    "pattern_steps",
+]
 
 #: Widest chunk for which the steps of every pattern of matches are kept.
 TABLE_WIDTH = 16

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hw.config import Config
-from sim import cycle_model, reference
+from sim import reference
 from sim.cycle_model import layer_cycles
 from sim.network import simulate
 from sw.compiler import compile_network
@@ -58,11 +58,3 @@ def test_every_image_counts_for_itself():
     together = layer_cycles(program, reference.run(network, images))
     alone = [layer_cycles(program, reference.run(network, image[np.newaxis]))[0] for image in images]
     assert together.tolist() == np.stack(alone).tolist()
-
-
-def test_wide_chunks_take_the_steps_of_the_table(monkeypatch):
-    program, network, images = make(6, TINY)
-    tensors = reference.run(network, images)
-    expected = layer_cycles(program, tensors)
-    monkeypatch.setattr(cycle_model, "_TABLE_WIDTH", 0)
-    assert layer_cycles(program, tensors).tolist() == expected.tolist()

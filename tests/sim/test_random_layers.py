@@ -1,0 +1,83 @@
+"""Random layers of many configurations through RTL: every tensor is that of the reference, every cycle that of the model.
+
+``FARTHING_RANDOM_LAYERS`` asks for another number of layers than the few of every run, as ``CONTRIBUTING.md`` says.
+"""
+
+import os
+
+import pytest
+
+from hw.config import Config
+from sim import reference
+from sim.cycle_model import layer_cycles
+from sim.network import simulate
+from sw.compiler import compile_network
+from tests.sw.networks import EVERY_KIND, random_input, random_network
+
+pytestmark = pytest.mark.slow
+
+#: Layers in all, at least.
+LAYERS = int(os.environ.get("FARTHING_RANDOM_LAYERS", "200"))
+#: Layers of one network; those that join tensors take no step, so they do not count.
+NETWORK = 14
+
+#: Memories that hold many layers.
+ROOMY = Config.preset("tiny").replace(
+    activation_words=1024, coefficient_words=1024, basis_words=256, scale_words=256, layers=64
+)
+#: Every parameter that cycles or results could depend on has at least two values among these.
+CONFIGS = [
+    ROOMY.replace(name="plain"),
+    ROOMY.replace(
+        name="wide", chunk=32, lanes=4, lookahead=3, lookaside=2, channels=64, rows=4, tables=1, z_fifo=3
+    ),
+    ROOMY.replace(
+        name="tree",
+        accumulation="tree",
+        chunk=16,
+        lanes=8,
+        channels=32,
+        rows=3,
+        pes=3,
+        requantisers=1,
+        z_fifo=1,
+        output_fifo=12,
+    ),
+    ROOMY.replace(
+        name="taps", kernel_height=2, kernel_width=5, rows=1, pes=3, requantisers=1, lookahead=0, lookaside=0
+    ),
+    ROOMY.replace(
+        name="blocks", chunk=8, lanes=8, lookahead=0, pes=4, blocks=2, requantisers=4, z_fifo=2, ring=16
+    ),
+    ROOMY.replace(
+        name="short",
+        accumulation="tree",
+        chunk=8,
+        lanes=4,
+        rows=5,
+        pes=1,
+        requantisers=1,
+        tables=2,
+        line=6,
+    ),
+]
+#: Networks that each configuration runs.
+SEEDS = -(-LAYERS // (len(CONFIGS) * NETWORK * 2 // 3))
+
+
+@pytest.mark.timeout(60 + 60 * SEEDS)
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.name)
+def test_tensors_and_cycles_of_random_layers(config, tmp_path, record_property):
+    kinds = [kind for kind in EVERY_KIND if kind != "table" or config.tables]
+    count = 0
+    for seed in range(SEEDS):
+        print(f"{config.name}, seed {seed}")
+        network = random_network(seed, config, layers=NETWORK, kinds=kinds)
+        images = random_input(seed, network, zeros=0.2 + seed % 4 * 0.2)[None]
+        program = compile_network(network, config)
+        run = simulate(program, network, images, config=config, work_dir=tmp_path)
+        assert run.passed
+        assert layer_cycles(program, reference.run(network, images)).tolist() == run.layer_cycles.tolist()
+        count += len(set(program.step_layers))
+    record_property("layers", count)
+    assert count >= LAYERS / len(CONFIGS)
