@@ -29,7 +29,17 @@ ROOMY = Config.preset("tiny").replace(
 CONFIGS = [
     ROOMY.replace(name="plain"),
     ROOMY.replace(
-        name="wide", chunk=32, lanes=4, lookahead=3, lookaside=2, channels=64, rows=4, tables=1, z_fifo=3
+        name="wide",
+        chunk=16,
+        lanes=4,
+        lookahead=3,
+        lookaside=2,
+        channels=32,
+        rows=4,
+        pes=1,
+        requantisers=1,
+        tables=1,
+        z_fifo=3,
     ),
     ROOMY.replace(
         name="tree",
