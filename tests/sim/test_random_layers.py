@@ -34,7 +34,7 @@ CONFIGS = [
         lanes=4,
         lookahead=3,
         lookaside=2,
-        channels=32,
+        channels=64,
         rows=4,
         pes=1,
         requantisers=1,
@@ -46,7 +46,7 @@ CONFIGS = [
         accumulation="tree",
         chunk=16,
         lanes=8,
-        channels=32,
+        channels=64,
         rows=3,
         pes=3,
         requantisers=1,
@@ -57,7 +57,16 @@ CONFIGS = [
         name="taps", kernel_height=2, kernel_width=5, rows=1, pes=3, requantisers=1, lookahead=0, lookaside=0
     ),
     ROOMY.replace(
-        name="blocks", chunk=8, lanes=8, lookahead=0, pes=4, blocks=2, requantisers=4, z_fifo=2, ring=16
+        name="blocks",
+        chunk=8,
+        channels=32,
+        lanes=8,
+        lookahead=0,
+        pes=4,
+        blocks=2,
+        requantisers=4,
+        z_fifo=2,
+        ring=16,
     ),
     ROOMY.replace(
         name="short",
@@ -67,7 +76,8 @@ CONFIGS = [
         rows=5,
         pes=1,
         requantisers=1,
-        tables=2,
+        tables=4,
+        channels=32,
         line=6,
     ),
 ]
