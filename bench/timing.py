@@ -21,13 +21,11 @@ from rich.table import Table
 from fpga.build import synthesis_script
 from fpga.report import read_place_and_route
 from fpga.tools import find_tools, run_tool
-from hw.activations import ActivationMemory
 from hw.bases import BasisLoader
 from hw.config import Config
 from hw.feeder import Feeder
 from hw.link import HostLink
 from hw.mac import BasisMac
-from hw.max_pool import MaxPool
 from hw.requantiser import Requantiser
 from hw.ring import InputRing
 from hw.row import Row
@@ -39,15 +37,14 @@ RESULT = Path(__file__).parent / "results" / "timing.json"
 #: Where the tools work; their files stay for a closer look.
 WORK = Path("build/timing")
 COMPONENTS = {
-    "activation memory": ActivationMemory,
     "feeder": Feeder,
     "encoder": SparseMapEncoder,
-    "ring": lambda config: InputRing(config, config.pes * config.rows),
+    # Of one PE: that of a block has more ports than a harness of registers can bring to it.
+    "ring": lambda config: InputRing(config, config.rows),
     "row": Row,
     "MAC": BasisMac,
     "scale unit": ScaleUnit,
     "requantiser": Requantiser,
-    "max pool": MaxPool,
     "basis loader": BasisLoader,
     "sequencer": Sequencer,
     "host link": HostLink,
