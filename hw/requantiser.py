@@ -204,7 +204,7 @@ class Requantiser(wiring.Component):
         for index, source in enumerate(self.results):
             m.submodules[f"result_{index}"] = near = SkidBuffer(signed(config.accumulator_bits))
             connect(m, far=flipped(source), near=near.i)
-            results.append(near.o)
+            results.append(near)
         m.d.comb += [
             joined.eq(jobs.r_rdy & residual_there & results_there),
             jobs.r_en.eq(residual_there & results_there),
@@ -218,10 +218,16 @@ class Requantiser(wiring.Component):
             ]
         for index in range(config.pes // units):
             sources = results[index * units : (index + 1) * units]
+            # Whether all of them are valid, worked out a cycle ahead: many have a say in it.
+            all_there, leave = Signal(name=f"all_there_{index}"), Signal(name=f"leave_{index}")
+            coming = Cat(source.i.valid | ~source.i.ready for source in sources)
+            staying = Cat(source.o.valid for source in sources)
+            m.d.sync += all_there.eq(Mux(leave, coming.all(), (coming | staying).all()))
             with m.If(~averaging & (job.group == index)):
-                m.d.comb += results_there.eq(Cat(source.valid for source in sources).all())
+                m.d.comb += [results_there.eq(all_there), leave.eq(joined)]
                 for unit, source in enumerate(sources):
-                    m.d.comb += [accumulators[unit].eq(source.payload), source.ready.eq(joined)]
+                    m.d.comb += accumulators[unit].eq(source.o.payload)
+            m.d.comb += [source.o.ready.eq(leave) for source in sources]
 
         residual_word = data.View(
             data.ArrayLayout(data.ArrayLayout(ACTIVATION_BITS, units), slots),
