@@ -49,6 +49,8 @@ def commands(text):
 def check(command):
     """Fails unless the command is one that exists, with arguments that it takes."""
     words = shlex.split(command)
+    while re.match(r"[A-Z_]+=", words[0]):
+        words = words[1:]
     words = [words[0].removeprefix(".venv/bin/"), *words[1:]]
     if words[0] == "make":
         _check_make(words[1:])
