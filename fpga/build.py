@@ -24,10 +24,12 @@ _STEPS = {"yosys": "synthesis", "nextpnr-ecp5": "place and route", "ecppack": "p
 _OPTIONS = "-nowidelut"
 #: No result depends on what a block RAM gives for a word that is written in the same cycle; to give the old one, which it
 #: does not do by itself, would take 160 LUTs a PE.
+#: Names of wires are hidden: abc9 splits wires into names of its own, and stops where one of them is taken.
 #: A short carry chain costs more LUTs, for its ends, than the same sum or comparison in logic.
 _COARSE = """setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2 r:CLK_ENABLE=1 %i
 synth_ecp5 {options} -run begin:map_gates -top {top}
-techmap t:$alu r:Y_WIDTH<=9 %i"""
+techmap t:$alu r:Y_WIDTH<=9 %i
+rename -hide w:*"""
 #: Parts that are there many times: synthesised once, and their registers of what all share stay beside their users.
 _WHOLE = r"(pe|scale_unit)_\d+"
 
