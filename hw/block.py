@@ -83,7 +83,7 @@ class Block(wiring.Component):
         m.d.comb += [
             ring.start.eq(self.start),
             ring.pixel_chunks.eq(self.layer.input_chunks),
-            ring.blocks.eq(self.layer.blocks),
+            ring.squares.eq(self.layer.squares),
             ring.last_upper.eq(self.layer.last_upper),
             ring.last_left.eq(self.layer.last_left),
         ]

@@ -223,7 +223,7 @@ class Config:
     def classes(self):
         """Operands that a MAC can multiply in a cycle, if they are for different taps: one from every class of rows.
 
-        Taps work for the four pixels of a block of 2 x 2. Row ``g`` of a PE is of class ``g % classes``.
+        Taps work for the four pixels of a square of 2 x 2. Row ``g`` of a PE is of class ``g % classes``.
         """
         if min(self.kernel_height, self.kernel_width, self.rows) == 1:
             return 1

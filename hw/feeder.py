@@ -18,7 +18,7 @@ _UNDER_WAY, _TO_RING = 4, 15
 class Feeder(wiring.Component):
     """Reads the chunks of a map, ``passes`` times, one chunk a cycle, one cycle after memory gives it.
 
-    Pixels come in raster order, or, ``blocks``, in blocks of 2 x 2, themselves in raster order and each pixel after
+    Pixels come in raster order, or, ``squares``, in squares of 2 x 2, themselves in raster order and each pixel after
     pixel; what the last ones hold beyond the map leaves as zero.
     ``input_row`` and ``input_pixel`` are the steps between what is fed, so a strided 1x1 convolution feeds
     only the pixels that it uses. ``input_repeat`` passes see the same chunks; the next ones those ``input_pass`` words further.
@@ -67,7 +67,7 @@ class Feeder(wiring.Component):
         -------
         array [passes * pixels * input_chunks, N]
         """
-        memory, size = np.asarray(memory), 2 if layer["blocks"] else 1
+        memory, size = np.asarray(memory), 2 if layer["squares"] else 1
         rows = np.arange(layer["height"] * size)
         columns = np.arange(layer["width"] * size)
         fed = []
@@ -76,11 +76,11 @@ class Feeder(wiring.Component):
             pixels = base + rows[:, None] * layer["input_row"] + columns * layer["input_pixel"]
             chunks = memory[(pixels[:, :, None] + np.arange(layer["input_chunks"])) % len(memory)]
             chunks[:, :, -1, layer["input_lanes"] :] = 0
-            if layer["blocks"]:
+            if layer["squares"]:
                 chunks[rows >= layer["map_height"]] = 0
                 chunks[:, columns >= layer["map_width"]] = 0
-            blocks = chunks.reshape(layer["height"], size, layer["width"], size, *chunks.shape[2:])
-            fed.append(blocks.swapaxes(1, 2).reshape(-1, memory.shape[1]))
+            squares = chunks.reshape(layer["height"], size, layer["width"], size, *chunks.shape[2:])
+            fed.append(squares.swapaxes(1, 2).reshape(-1, memory.shape[1]))
         return np.concatenate(fed)
 
     def elaborate(self, platform):
@@ -89,18 +89,18 @@ class Feeder(wiring.Component):
         place_bits = config.line.bit_length()
         chunk = Signal(config.chunk_bits)
         column, row = Signal(place_bits), Signal(place_bits)
-        # Pixel of a block: its column, its row.
+        # Pixel of a square: its column, its row.
         right, down = Signal(), Signal()
         passes_left, repeats_left = Signal(range(config.channels + 1)), Signal(range(config.channels + 1))
         row_address, pixel_address, pass_address = Signal(16), Signal(16), Signal(16)
 
-        blocks = settled(m, layer.blocks[0])
+        squares = settled(m, layer.squares[0])
         chunks = settled(m, layer.input_chunks - 1, width=config.chunk_bits)
         down_step = settled(m, layer.input_row - layer.input_pixel, width=16)
         up_step = settled(m, layer.input_pixel - layer.input_row, width=16)
-        row_step = settled(m, Mux(layer.blocks[0], layer.input_row << 1, layer.input_row), width=16)
+        row_step = settled(m, Mux(layer.squares[0], layer.input_row << 1, layer.input_row), width=16)
         last_chunk = chunk == chunks
-        last_pixel = ~blocks | (right & down)
+        last_pixel = ~squares | (right & down)
         last_column = column == settled(m, layer.width - 1, width=place_bits)
         last_row = row == settled(m, layer.height - 1, width=place_bits)
 
@@ -111,8 +111,8 @@ class Feeder(wiring.Component):
             m.d.sync += [pass_address.eq(address), row_address.eq(address), pixel_address.eq(address)]
 
         def next_pixel():
-            m.d.sync += [chunk.eq(0), right.eq(blocks & ~right), down.eq(blocks & (down ^ right))]
-            step = Mux(blocks & right, Mux(down, up_step, down_step), layer.input_pixel)
+            m.d.sync += [chunk.eq(0), right.eq(squares & ~right), down.eq(squares & (down ^ right))]
+            step = Mux(squares & right, Mux(down, up_step, down_step), layer.input_pixel)
             m.d.sync += pixel_address.eq(pixel_address + step)
 
         def next_row():
@@ -123,8 +123,8 @@ class Feeder(wiring.Component):
                 pixel_address.eq(row_address + row_step),
             ]
 
-        fed_row, fed_column = Mux(blocks, Cat(down, row), row), Mux(blocks, Cat(right, column), column)
-        beyond = blocks & (
+        fed_row, fed_column = Mux(squares, Cat(down, row), row), Mux(squares, Cat(right, column), column)
+        beyond = squares & (
             (fed_row >= layer.map_height[: place_bits + 1])
             | (fed_column >= layer.map_width[: place_bits + 1])
         )

@@ -40,7 +40,7 @@ class OperandIssue(wiring.Component):
 
     That is one non-zero ``z``, given to the taps of every class, or, ``side_by_side``, one of every class of rows, each
     for the taps of its own class. A zero ``z``, which only closes a pixel, is taken beside. The position closes when every
-    row has ended its pixels: one, or its share of a block of 2 x 2.
+    row has ended its pixels: one, or its share of a square of 2 x 2.
 
     ::
 
@@ -117,7 +117,9 @@ class OperandIssue(wiring.Component):
             walks.eq(in_map & self.room & loaded),
         ]
 
-        ended, share = self._ended(m)
+        # For each row, whether it has ended its pixels of the position, and how many of its share of a square.
+        ended = Signal(config.rows)
+        share = [Signal(range(4 // config.classes), name=f"share_{index}") for index in range(config.rows)]
         taken, ended_now = Signal(config.rows), Signal(config.rows)
         candidates = Cat(z.valid & z.p.nonzero & ~ended[i] for i, z in enumerate(self.z))
         zero_ends = Cat(z.valid & ~z.p.nonzero & ~ended[i] for i, z in enumerate(self.z))
@@ -131,7 +133,7 @@ class OperandIssue(wiring.Component):
 
         advance = Signal()
         ends = Cat(taken[index] & source.p.end for index, source in enumerate(self.z))
-        last_share = settled(m, Mux(layer.blocks[0], 4 // config.classes - 1, 0))
+        last_share = settled(m, Mux(layer.squares[0], 4 // config.classes - 1, 0))
         for index, source in enumerate(self.z):
             m.d.comb += [
                 source.ready.eq(taken[index]),
@@ -201,16 +203,10 @@ class OperandIssue(wiring.Component):
         ]
         return m
 
-    def _ended(self, m):
-        """For each row, whether it has ended its pixels of the position, and how many of its share of a block."""
-        shares = 4 // self._config.classes
-        ended = Signal(self._config.rows)
-        return ended, [Signal(range(shares), name=f"share_{index}") for index in range(self._config.rows)]
-
     def _operands(self, m, chosen, share, walks, side_by_side):
         """Every class takes the ``z`` chosen among its rows; not side by side, all of them take the only one."""
         classes = self._config.classes
-        # A row makes the pixels of a block in the order in which they are fed, whichever taps they meet.
+        # A row makes the pixels of a square in the order in which they are fed, whichever taps they meet.
         turned = settled(m, Cat(self.layer.last_left[0], self.layer.last_upper[0]) >> (classes // 2))
         for number, operand in enumerate(self.operands):
             following = Signal.like(operand, name=f"following_{number}")

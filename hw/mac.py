@@ -37,7 +37,7 @@ class BasisMac(wiring.Component):
           t+5                                                           result
           t+6                                                                       stored
 
-    Stride 2 takes a block of 2 x 2 pixels as one position: a tap meets only one pixel of a block, and the four pixels
+    Stride 2 takes a square of 2 x 2 pixels as one position: a tap meets only one pixel of a square, and the four pixels
     share the taps without a rest. Rows and columns of taps then count in twos (``taps.tap_group``). Rows
     of the PE are dealt into classes, each with the taps of its pixels, and one ``z`` of every class is taken in a cycle.
     A 1x1 kernel uses that too: its basis is there once for every class, and their products meet in one result.
@@ -89,7 +89,7 @@ class BasisMac(wiring.Component):
         ----------
         config : Config
         z : int array [passes, height, width, classes, pixels, M]
-            Of each position, what the rows of each class make of their pixels of a block (one pixel otherwise).
+            Of each position, what the rows of each class make of their pixels of a square (one pixel otherwise).
         bases : int array [M, R, S]
         layer : mapping
             ``LAYER_FIELDS`` that concern the geometry.
@@ -122,7 +122,7 @@ class BasisMac(wiring.Component):
                 reached = np.outer((to_row >= 0) & (to_row < height), (to_column >= 0) & (to_column < line))
                 for number, share in np.ndindex(classes, shares):
                     meets = reached
-                    if layer["blocks"]:
+                    if layer["squares"]:
                         meets = meets & (parity == number + classes * (share ^ turned))
                     elif side_by_side:
                         meets = meets & (parity % classes == number)

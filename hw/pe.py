@@ -65,13 +65,13 @@ class ProcessingElement(wiring.Component):
         layer : mapping
             ``LAYER_FIELDS``.
         """
-        classes, shares = config.classes, 4 // config.classes if layer["blocks"] else 1
+        classes, shares = config.classes, 4 // config.classes if layer["squares"] else 1
         positions = (len(lists[0]), layer["height"], layer["width"])
         z = np.zeros((np.prod(positions), classes, shares, len(bases)), np.int64)
         for row, row_lists in enumerate(lists):
             number = row % classes
             first = number ^ (2 * layer["last_upper"] + layer["last_left"]) % classes
-            own = slice(first, None, classes) if layer["blocks"] else slice(None)
+            own = slice(first, None, classes) if layer["squares"] else slice(None)
             seen = {name: field[own] for name, field in chunks.items()}
             made = Row.model(config, seen, row_lists, layer["input_signed"])
             position, share = np.divmod(np.cumsum(made["end"]) - made["end"], shares)

@@ -48,7 +48,7 @@ class InputRing(wiring.Component):
     There may be many readers, far apart. So what is written passes a register on its way to them, and so does, twice, what
     they have to say about room: ``ready`` falls when ``Config.ring_unseen`` places are left.
 
-    Where pixels come in ``blocks`` of four, each class of rows reads its own ones: it begins at the first of them and passes the others by.
+    Where pixels come in ``squares`` of four, each class of rows reads its own ones: it begins at the first of them and passes the others by.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class InputRing(wiring.Component):
         Begins a layer; the ring must be empty.
     pixel_chunks : in
         Entries of one pixel. Stable from two cycles before ``start`` until the ring is empty.
-    blocks, last_upper, last_left : in
+    squares, last_upper, last_left : in
         Likewise. Fields of the layer.
     i : stream of ``control_layout``, in
     readers : array of ``ReaderSignature``, in
@@ -76,7 +76,7 @@ class InputRing(wiring.Component):
             {
                 "start": In(1),
                 "pixel_chunks": In(range(config.chunks + 1)),
-                "blocks": In(1),
+                "squares": In(1),
                 "last_upper": In(1),
                 "last_left": In(1),
                 "i": In(stream.Signature(control_layout(config))),
@@ -125,10 +125,10 @@ class InputRing(wiring.Component):
         classes = self._config.classes
         turned = Cat(self.last_left, self.last_upper)[: (classes - 1).bit_length()]
         passed_by = [
-            settled(m, Mux(self.blocks, self.pixel_chunks * (number ^ turned), 0))
+            settled(m, Mux(self.squares, self.pixel_chunks * (number ^ turned), 0))
             for number in range(classes)
         ]
-        step = settled(m, Mux(self.blocks, self.pixel_chunks * classes, self.pixel_chunks))
+        step = settled(m, Mux(self.squares, self.pixel_chunks * classes, self.pixel_chunks))
         near_full = Signal(self._readers)
         m.d.sync += self.i.ready.eq(~near_full.any())
         for index, reader in enumerate(self.readers):

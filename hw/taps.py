@@ -118,8 +118,8 @@ class TapArray(wiring.Component):
             reaches(self.position.column, layer.line[:place_bits], s, config.kernel_width, last_left)
             for s in range(config.kernel_width)
         ]
-        # A z of a block meets only the taps of its own pixel.
-        in_blocks = settled(m, layer.blocks[0])
+        # A z of a square meets only the taps of its own pixel.
+        in_squares = settled(m, layer.squares[0])
         taps, later = [], []
         for number, operand in enumerate(self.operands):
             read_port = bases.read_port(domain="comb")
@@ -147,7 +147,7 @@ class TapArray(wiring.Component):
             for s in range(config.kernel_width):
                 number = tap_class(config, r, s)
                 operand = self.operands[number]
-                own_pixel = ~in_blocks | (
+                own_pixel = ~in_squares | (
                     (operand.row_parity == tap_parity(r, config.kernel_height))
                     & (operand.column_parity == tap_parity(s, config.kernel_width))
                 )

@@ -37,13 +37,13 @@ class ActivationBanks:
             Channels of a chunk that are not zero; no chunks if not ``with_masks``.
         """
         chunks = layer["input_chunks"] + (layer["passes"] - 1) // layer["input_repeat"] * layer["input_pass"]
-        size = 2 if layer["blocks"] else 1
+        size = 2 if layer["squares"] else 1
         images, lanes = len(self._words), self._words.shape[3]
         pixels = layer["height"] * layer["width"] * size * size
         values = np.zeros((images, pixels, chunks * lanes), np.float32)
         masks = np.zeros((images, pixels, chunks if with_masks else 0), np.uint64)
         fields = (
-            *("input_base", "input_row", "input_pixel", "input_lanes", "input_signed", "blocks"),
+            *("input_base", "input_row", "input_pixel", "input_lanes", "input_signed", "squares"),
             *("height", "width", "map_height", "map_width"),
         )
         _feed(
@@ -70,8 +70,8 @@ def _store(words, tensors, order, holes, place):
 
 @njit(cache=True, nogil=True)
 def _feed(words, chunks, fields, values, masks):
-    base, row_step, pixel_step, last_lanes, is_signed, blocks, height, width, rows, columns = fields
-    lanes, size = words.shape[2], 2 if blocks else 1
+    base, row_step, pixel_step, last_lanes, is_signed, squares, height, width, rows, columns = fields
+    lanes, size = words.shape[2], 2 if squares else 1
     for image in range(len(words)):
         pixel = -1
         for place in range(height * width * size * size):
@@ -79,7 +79,7 @@ def _feed(words, chunks, fields, values, masks):
             position, part = divmod(place, size * size)
             row = position // width * size + part // size
             column = position % width * size + part % size
-            if blocks and (row >= rows or column >= columns):
+            if squares and (row >= rows or column >= columns):
                 continue
             address = (base + row * row_step + column * pixel_step) % words.shape[1]
             for chunk in range(chunks):

@@ -77,7 +77,7 @@ _ONCE = 9
 
 _Geometry = namedtuple(
     "_Geometry",
-    "input_chunks pixels blocks turned side_by_side height width line drain output_height output_width passes groups basis_own basis_words",
+    "input_chunks pixels squares turned side_by_side height width line drain output_height output_width passes groups basis_own basis_words",
 )
 _Shape = namedtuple(
     "_Shape",
@@ -276,10 +276,10 @@ def _advance(m, pe, cycle, at_, geometry, pes):
 def _follow(m, at_, places, geometry, shape, walk, w, nonzero, masks, cut):
     """Cycles of one image, -1 if it waits for ever. Memory is zero at first."""
     pes, rows, size = shape.pes, shape.rows, places.size
-    shares = 4 // shape.classes if geometry.blocks else 1
+    shares = 4 // shape.classes if geometry.squares else 1
     mac_classes = shape.classes if geometry.side_by_side else 1
     every_row, readers = (1 << rows) - 1, pes * rows
-    total = geometry.passes * geometry.height * geometry.width * (4 if geometry.blocks else 1) * walk.chunks
+    total = geometry.passes * geometry.height * geometry.width * (4 if geometry.squares else 1) * walk.chunks
 
     readers_of = np.zeros(at_.row_classes, np.int64)
     for reader in range(readers):
@@ -389,7 +389,7 @@ def convolution_cycles(nonzero, masks, words, cut, geometry, shape, sizes, out):
     """
     geometry, shape = _Geometry(*geometry), _Shape(*shape)
     of_lists, of_z, of_words, most_z = sizes
-    together = shape.classes if geometry.blocks else 1
+    together = shape.classes if geometry.squares else 1
     walk = Walk(
         pixels=geometry.pixels,
         step=together,

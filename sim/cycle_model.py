@@ -129,10 +129,10 @@ def _convolution(layer, rows, banks, config):
             casting="unsafe",
         )
     own = layer["basis_own"]
-    # What of a class makes its first pixel of a block, by exclusive or.
-    turned = (2 * layer["last_upper"] + layer["last_left"]) % config.classes if layer["blocks"] else 0
+    # What of a class makes its first pixel of a square, by exclusive or.
+    turned = (2 * layer["last_upper"] + layer["last_left"]) % config.classes if layer["squares"] else 0
     fields = "side_by_side height width line drain output_height output_width passes groups"
-    geometry = [layer["input_chunks"], layer["pixels"], layer["blocks"], turned]
+    geometry = [layer["input_chunks"], layer["pixels"], layer["squares"], turned]
     geometry += [layer[name] for name in fields.split()]
     geometry += [own, layer["basis_count"] * (config.pes if own else 1)]
     shape = (

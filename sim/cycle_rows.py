@@ -75,7 +75,7 @@ Places = namedtuple("Places", "z z_mask pixel pixel_mask queue front queue_mask 
 (_MATCHED, _ADDED, _A, _ENTERED, _LEFT, _STUCK) = range(23, 29)
 # What the closer holds, since when, and when it gave up the last. Of the FIFO: z written, taken, when the last of these was.
 (_HELD, _HELD_AT, _CLOSED_AT, _WRITTEN, _TAKEN, _TAKEN_AT) = range(29, 35)
-# Flags of what is in front, when it is seen. Pixels that have a g, and that were released. Pixels ended of the present block.
+# Flags of what is in front, when it is seen. Pixels that have a g, and that were released. Pixels ended of the present square.
 (FRONT, FRONT_AT, _PIXELS, _RELEASED, SHARE) = range(35, 40)
 # Its number; where the releases of all rows that see the same pixels are kept: how many rows are left, when the last was. A chunk
 # that must be written before anything goes on.

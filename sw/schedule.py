@@ -126,11 +126,11 @@ def channel_efforts(coefficients, config, sharing):
 def _share(intermediates, config, sharing):
     """One list of words for each row, and the steps that they take for one position.
 
-    Longest first, each ``z`` to the row that has least; in blocks, every class of rows makes all of them, for its pixels.
+    Longest first, each ``z`` to the row that has least; in squares, every class of rows makes all of them, for its pixels.
     """
     classes = config.classes
     lists = [[] for _ in range(config.rows)]
-    apart = [lists[number::classes] for number in range(classes)] if sharing is Sharing.BLOCKS else [lists]
+    apart = [lists[number::classes] for number in range(classes)] if sharing is Sharing.SQUARES else [lists]
     made = {id(words): 0 for words in lists}
     for rows in apart:
         for words in sorted(intermediates, key=len, reverse=True):
@@ -140,7 +140,7 @@ def _share(intermediates, config, sharing):
     of_class = [sum(made[id(row)] for row in lists[number::classes]) for number in range(classes)]
     multiplied = sum(of_class) if sharing is Sharing.TOGETHER else max(of_class)
     steps = max(1, multiplied, *map(len, lists))
-    if sharing is Sharing.BLOCKS:
+    if sharing is Sharing.SQUARES:
         steps *= 4 // classes
     return [words or [IDLE] for words in lists], steps
 

@@ -145,7 +145,7 @@ def _padding(fields, info, window, stride, first):
 
 def _padding_before(fields, taps, pad, last_first):
     """Rows, or columns, of padding before the map, for a kernel that fills the taps."""
-    if fields["blocks"]:
+    if fields["squares"]:
         last = taps // 2 if last_first else (taps - 1) // 2
         # Which of two paddings it was, the pixel of the last tap tells.
         before = taps - 1 - 2 * (last - pad)
@@ -155,13 +155,13 @@ def _padding_before(fields, taps, pad, last_first):
 
 def _geometry(fields, info, place, config):
     """Stride and padding of a convolution with the kernel as it lies in the taps, and that kernel's rows and columns."""
-    stride = 2 if fields["blocks"] else fields["input_pixel"] // place.pixel
+    stride = 2 if fields["squares"] else fields["input_pixel"] // place.pixel
     taps = config.kernel_height, config.kernel_width
     pads = fields["pad_top"], fields["pad_left"]
     pairing = fields["last_upper"], fields["last_left"]
     first = tuple(_padding_before(fields, *each) for each in zip(taps, pads, pairing, strict=True))
     # Side by side the taps hold copies of a single one.
-    kernel = (1, 1) if fields["side_by_side"] and not fields["blocks"] else taps
+    kernel = (1, 1) if fields["side_by_side"] and not fields["squares"] else taps
     return {"stride": stride, "padding": _padding(fields, info, kernel, stride, first)}, kernel
 
 
@@ -179,8 +179,8 @@ def _convolution(name, source, info, place, residual, fields, config, bases, sca
         number, pe = divmod(slot, config.pes)
         multiplier[slot], bias[slot] = entry.multiplier, entry.bias
         first_chunk = number // fields["input_repeat"] * fields["input_pass"]
-        # Classes of rows make the same of different pixels of a block.
-        for row in range(0, config.rows, config.classes if fields["blocks"] else 1):
+        # Classes of rows make the same of different pixels of a square.
+        for row in range(0, config.rows, config.classes if fields["squares"] else 1):
             for word in lists[pe * config.rows + row, fields["coefficient_base"]][number]:
                 for lane in range(config.chunk):
                     if word.map >> lane & 1:

@@ -13,15 +13,15 @@ class Sharing(Enum):
     TOGETHER = 0
     #: A 1x1 kernel: a ``z`` of every class of rows meets a tap of its own; rows make different ``z`` of the same pixel.
     SIDE_BY_SIDE = 1
-    #: Stride 2: a position is a block of 2 x 2 pixels, whose pixels meet different taps; classes of rows make different pixels.
-    BLOCKS = 2
+    #: Stride 2: a position is a square of 2 x 2 pixels, whose pixels meet different taps; classes of rows make different pixels.
+    SQUARES = 2
 
 
 def sharing_of(layer, config):
     """``Sharing`` of a ``Convolution``."""
     if layer.kernel == (1, 1):
         return Sharing.SIDE_BY_SIDE if config.classes > 1 else Sharing.TOGETHER
-    return Sharing.BLOCKS if layer.stride == 2 else Sharing.TOGETHER
+    return Sharing.SQUARES if layer.stride == 2 else Sharing.TOGETHER
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class _Extent:
     #: First row of the map that is fed, and how many are.
     first: int
     map: int
-    #: Positions fed: rows, or blocks.
+    #: Positions fed: rows, or squares.
     positions: int
-    #: Whether the last row of the kernel works for the first row of a block.
+    #: Whether the last row of the kernel works for the first row of a square.
     last_first: int
     #: Places from a position to the first output that it works for, and the greatest such number there can be.
     pad: int
@@ -46,7 +46,7 @@ def _extent(size, kernel, before, stride, taps, sharing, outputs):
     first = max(0, start)
     fed = max(first + 1, min(size, (outputs[1] - 1) * stride - before + kernel)) - first
     before = first - start
-    if sharing is Sharing.BLOCKS:
+    if sharing is Sharing.SQUARES:
         last_first = (kernel - before) % 2
         # Rows of the kernel work in twos, and so do outputs: ``hw.taps.tap_group``.
         last = taps // 2 if last_first else (taps - 1) // 2
@@ -96,7 +96,7 @@ def window_fields(layer, source, target, config, rows, columns):
     # A 1x1 kernel is fed only the pixels that it uses.
     step = stride if layer.kernel == (1, 1) else 1
     line = max(right.positions, config.line_minimum)
-    shares = 4 // config.classes if sharing is Sharing.BLOCKS else 1
+    shares = 4 // config.classes if sharing is Sharing.SQUARES else 1
     return {
         "input_base": _address(source, down.first, right.first),
         "input_row": step * source.row,
@@ -105,7 +105,7 @@ def window_fields(layer, source, target, config, rows, columns):
         "map_width": right.map,
         "last_upper": down.last_first,
         "last_left": right.last_first,
-        "blocks": int(sharing is Sharing.BLOCKS),
+        "squares": int(sharing is Sharing.SQUARES),
         "side_by_side": int(sharing is not Sharing.TOGETHER),
         "height": down.positions,
         "width": right.positions,

@@ -59,7 +59,7 @@ async def shares_one_stream(dut, traffic):
         pixels = 60
         entries = [generator.getrandbits(width) for _ in range(pixels * chunks)]
         dut.pixel_chunks.value = chunks
-        dut.blocks.value = dut.last_upper.value = dut.last_left.value = 0
+        dut.squares.value = dut.last_upper.value = dut.last_left.value = 0
         watch = await start(dut, limit_cycles=100 * pixels * chunks)
         await begin(dut)
         sending = cocotb.start_soon(source.send(entries))
@@ -91,7 +91,7 @@ async def waits_for_the_slowest(dut):
         getattr(dut, f"readers__{reader}__advance").value = 0
     source = StreamSource(dut, "i")
     monitor = StreamMonitor(dut, "i")
-    dut.blocks.value = dut.last_upper.value = dut.last_left.value = 0
+    dut.squares.value = dut.last_upper.value = dut.last_left.value = 0
     await start(dut, limit_cycles=1000)
     await begin(dut)
     cocotb.start_soon(source.send(range(10 * config.ring)))

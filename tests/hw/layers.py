@@ -12,7 +12,7 @@ __all__ = [
     "CONFIGURATIONS",
     "coefficient_writes",
     "geometry",
-    "in_blocks",
+    "in_squares",
     "layer_fields",
     "placed_taps",
     "plain_convolution",
@@ -74,7 +74,7 @@ def geometry(config, *, height, width, kernel, padding, stride, side_by_side=0, 
     """Fields of a convolution.
 
     ``kernel`` is (rows, columns), at the bottom right of the configuration's taps; ``padding`` is (top, bottom, left,
-    right); stride 2 comes in blocks; ``side_by_side`` suits a 1x1 kernel; ``fields`` are further ``LAYER_FIELDS``.
+    right); stride 2 comes in squares; ``side_by_side`` suits a 1x1 kernel; ``fields`` are further ``LAYER_FIELDS``.
     """
     top, bottom, left, right = padding
     taps = config.kernel_height, config.kernel_width
@@ -88,7 +88,7 @@ def geometry(config, *, height, width, kernel, padding, stride, side_by_side=0, 
         # Output x lies at column 2x + extent - 1 - before under the last tap: the first pixel of two, or the second.
         first = [(extent - before) % 2 for extent, before in zip(kernel, (top, left), strict=True)]
         height, width = (height + 1) // 2, (width + 1) // 2
-        places |= {"last_upper": first[0], "last_left": first[1], "blocks": 1, "side_by_side": 1}
+        places |= {"last_upper": first[0], "last_left": first[1], "squares": 1, "side_by_side": 1}
         places["pixels"] = height * width * 4 // config.classes
         last = [size // 2 if early else (size - 1) // 2 for size, early in zip(taps, first, strict=True)]
         pads = [
@@ -122,20 +122,20 @@ def placed_taps(config, kernels, layer):
     """Taps [M, R, S] of the configuration that hold smaller kernels [M, r, s]: at the bottom right, or once for each class."""
     rows, columns = config.kernel_height - kernels.shape[1], config.kernel_width - kernels.shape[2]
     taps = np.pad(kernels, ((0, 0), (rows, 0), (columns, 0)))
-    if layer["side_by_side"] and not layer["blocks"]:
+    if layer["side_by_side"] and not layer["squares"]:
         taps[:, -2 if config.classes == 4 else -1 :, -2 if config.classes > 1 else -1 :] = kernels
     return taps
 
 
-def in_blocks(layer, array):
+def in_squares(layer, array):
     """A map [passes, H, W, ...] as positions see it: [passes, height, width, pixels of a position, ...]."""
-    if not layer["blocks"]:
+    if not layer["squares"]:
         return array[:, :, :, None]
     height, width = layer["height"], layer["width"]
     padded = np.zeros((len(array), 2 * height, 2 * width, *array.shape[3:]), array.dtype)
     padded[:, : array.shape[1], : array.shape[2]] = array
-    blocks = padded.reshape(len(array), height, 2, width, 2, *array.shape[3:]).swapaxes(2, 3)
-    return blocks.reshape(len(array), height, width, 4, *array.shape[3:])
+    squares = padded.reshape(len(array), height, 2, width, 2, *array.shape[3:]).swapaxes(2, 3)
+    return squares.reshape(len(array), height, width, 4, *array.shape[3:])
 
 
 def plain_convolution(z, kernels, padding, stride):

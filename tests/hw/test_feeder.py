@@ -57,8 +57,8 @@ def random_layer(rng, *, passes, step=1, **fields):
     )
 
 
-def random_blocks(rng, *, passes):
-    """A map that is fed in blocks, of which passes see different chunks."""
+def random_squares(rng, *, passes):
+    """A map that is fed in squares, of which passes see different chunks."""
     height, width = (int(size) for size in rng.integers(1, 6, 2))
     chunks = int(rng.integers(1, CONFIG.chunks + 1))
     fed = int(rng.integers(1, chunks + 1))
@@ -73,7 +73,7 @@ def random_blocks(rng, *, passes):
         input_lanes=int(rng.integers(1, CONFIG.chunk + 1)),
         map_height=height,
         map_width=width,
-        blocks=1,
+        squares=1,
         height=(height + 1) // 2,
         width=(width + 1) // 2,
         passes=passes,
@@ -86,7 +86,7 @@ def plain_map(memory, layer):
     for number in range(layer["passes"]):
         base = layer["input_base"] + number // layer["input_repeat"] * layer["input_pass"]
         for row, column in pixels(layer):
-            inside = not layer["blocks"] or (row < layer["map_height"] and column < layer["map_width"])
+            inside = not layer["squares"] or (row < layer["map_height"] and column < layer["map_width"])
             for chunk in range(layer["input_chunks"]):
                 address = base + row * layer["input_row"] + column * layer["input_pixel"] + chunk
                 values = memory[layer["input_bank"], address].tolist() if inside else [0] * CONFIG.chunk
@@ -101,7 +101,7 @@ def pixels(layer):
     """Row and column of every pixel of a pass, in the order in which they are fed."""
     for row in range(layer["height"]):
         for column in range(layer["width"]):
-            if not layer["blocks"]:
+            if not layer["squares"]:
                 yield row, column
                 continue
             for down in range(2):
@@ -127,7 +127,7 @@ def feed(memory, layers, seed, **traffic):
             bench.set(dut.layer, layer)
             await bench.repeat(2)
             await bench.pulse(dut.start)
-            positions = layer["height"] * layer["width"] * (4 if layer["blocks"] else 1)
+            positions = layer["height"] * layer["width"] * (4 if layer["squares"] else 1)
             chunks += layer["passes"] * positions * layer["input_chunks"]
             await bench.while_high(dut.busy)
             assert len(sink.payloads) == chunks, "busy until the last chunk has arrived"
@@ -153,12 +153,12 @@ def test_layers_one_after_the_other(step, traffic):
 
 
 @pytest.mark.parametrize("traffic", TRAFFIC)
-def test_blocks(traffic):
+def test_squares(traffic):
     seed = 185
     print(f"seed {seed}")
     rng = np.random.default_rng(seed)
     memory = rng.integers(0, 256, (3, CONFIG.activation_words, CONFIG.chunk))
-    layers = [random_blocks(rng, passes=passes) for passes in (1, 3, 2, 4)]
+    layers = [random_squares(rng, passes=passes) for passes in (1, 3, 2, 4)]
     sink, _ = feed(memory, layers, seed, **TRAFFIC[traffic])
     assert sink.payloads == [chunk for layer in layers for chunk in plain_map(memory, layer)]
     modelled = [Feeder.model(memory[layer["input_bank"]], layer) for layer in layers]

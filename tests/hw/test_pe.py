@@ -18,7 +18,7 @@ from .layers import (
     CONFIGURATIONS,
     coefficient_writes,
     geometry,
-    in_blocks,
+    in_squares,
     placed_taps,
     plain_convolution,
     plain_z,
@@ -55,7 +55,7 @@ class _ElementOnRing(wiring.Component):
         m.d.comb += [
             ring.start.eq(self.start),
             ring.pixel_chunks.eq(self.layer.input_chunks),
-            ring.blocks.eq(self.layer.blocks),
+            ring.squares.eq(self.layer.squares),
             ring.last_upper.eq(self.layer.last_upper),
             ring.last_left.eq(self.layer.last_left),
             element.layer.eq(self.layer),
@@ -86,14 +86,14 @@ class _Layer:
             coefficient_base=base,
             **shape,
         )
-        height, width, blocks = shape["height"], shape["width"], self.fields["blocks"]
+        height, width, squares = shape["height"], shape["width"], self.fields["squares"]
         dense, _ = random_chunks(rng, config, height * width, chunks)
-        fed = in_blocks(self.fields, dense.reshape(1, height, width, chunks, -1))
+        fed = in_squares(self.fields, dense.reshape(1, height, width, chunks, -1))
         self.chunks = SparseMapEncoder.model(fed.reshape(-1, *dense.shape[1:]))
         self.lists = [random_lists(rng, config, passes, chunks, most=4) for _ in range(config.rows)]
         # Rows of one class make the same z of their pixels, whichever class it is.
-        classes = config.classes if blocks else 1
-        if blocks:
+        classes = config.classes if squares else 1
+        if squares:
             self.lists = [self.lists[row // classes * classes] for row in range(config.rows)]
             if config.rows % classes:
                 idle = [

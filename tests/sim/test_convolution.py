@@ -127,7 +127,7 @@ def make_job(rng, config, kernel, stride, padding, height, width, signed, zeros,
         expected.append(masked.tolist())
     chunks, pixel_chunks = control_words(image, fields, config), fields["input_chunks"]
     pixels = [chunks[at : at + pixel_chunks] for at in range(0, len(chunks), pixel_chunks)]
-    classes = config.classes if fields["blocks"] else 1
+    classes = config.classes if fields["squares"] else 1
     turned = (2 * fields["last_upper"] + fields["last_left"]) % classes
     return {
         "layer": Layer.const(fields).as_bits(),

@@ -109,8 +109,8 @@ def _pixel(fields, banks, number, row, column):
 
 
 def _fed(fields, banks, number):
-    """Int64 [rows, columns, chunks, N]: the pixels that are fed in one pass, those of blocks in their places."""
-    size = 1 + fields["blocks"]
+    """Int64 [rows, columns, chunks, N]: the pixels that are fed in one pass, those of squares in their places."""
+    size = 1 + fields["squares"]
     rows = [
         [_pixel(fields, banks, number, row, column) for column in range(size * fields["width"])]
         for row in range(size * fields["height"])
@@ -149,7 +149,7 @@ def _convolution(program, fields, banks):
 
 
 def _side(taps, tap, last_first):
-    """Of a row, or column, of ``taps`` where they lie side by side: its group, its parity, its pixel of two in a block."""
+    """Of a row, or column, of ``taps`` where they lie side by side: its group, its parity, its pixel of two in a square."""
     from_last = taps - 1 - tap
     outputs = [(at + last_first) // 2 for at in range(taps)]
     return outputs[-1] - outputs[from_last], 1 - from_last % 2, (from_last + 1 + last_first) % 2
@@ -166,7 +166,7 @@ def _spread(config, fields, total, z, taps, row):
             # Each tap takes the operand of one class of rows.
             if {1: 0, 2: beside, 4: 2 * below + beside}[config.classes] != row % config.classes:
                 continue
-            if fields["blocks"]:
+            if fields["squares"]:
                 # A row makes its share of the four pixels; a tap meets one of them.
                 used = z[lower::2, later::2]
         # What would leave the positions is masked.
@@ -192,7 +192,7 @@ def _check_geometry(config, fields):
     assert fields["line"] == max(fields["width"], config.line_minimum) <= config.line
     assert fields["output_width"] <= fields["width"]
     assert fields["output_height"] <= fields["height"] <= config.line
-    share = 4 // config.classes if fields["blocks"] else 1
+    share = 4 // config.classes if fields["squares"] else 1
     assert fields["pixels"] == fields["height"] * fields["width"] * share
 
 

@@ -25,14 +25,14 @@ def test_every_coefficient_word_is_listed_once_in_one_row(preset, seed):
         assert passes == -(-len(layer.coefficients) // config.pes)
         rebuilt = np.zeros_like(layer.coefficients)
         homes, listed = {}, set()
-        blocks = sharing_of(layer, config) is Sharing.BLOCKS
-        if blocks:
+        squares = sharing_of(layer, config) is Sharing.SQUARES
+        if squares:
             assert config.rows == config.classes, "every class is one row here"
             for lists in zip(*(schedule.lists.values()), strict=True):
                 of_rows = [sorted(words) for words in lists]
                 assert of_rows[:: config.rows] == of_rows[1 :: config.rows], "classes make the same"
         feed = feed_passes(layer.coefficients, config)
-        rows = range(1 if blocks else config.rows)
+        rows = range(1 if squares else config.rows)
         for number, pe, row in itertools.product(range(passes), range(config.pes), rows):
             words = schedule.lists[pe, row][number]
             assert words, "every row has a word in every pass"

@@ -15,7 +15,7 @@ from .layers import TINY, convolution, info, network
             (3, 3),
             1,
             (1, 1, 1, 1),
-            {"pad_top": 1, "pad_left": 1, "line": 5, "drain": 6, "blocks": 0, "side_by_side": 0},
+            {"pad_top": 1, "pad_left": 1, "line": 5, "drain": 6, "squares": 0, "side_by_side": 0},
         ),
         (
             (6, 6),
@@ -27,7 +27,7 @@ from .layers import TINY, convolution, info, network
                 "pad_left": 0,
                 "line": 4,
                 "drain": 5,
-                "blocks": 1,
+                "squares": 1,
                 "last_upper": 1,
                 "last_left": 1,
             },
