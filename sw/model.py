@@ -1,201 +1,123 @@
-"""Networks as lists of layer descriptions, run by one module whatever their layers compute with.
+"""Trainable networks: the layers of ``sw.layers`` with weights, as one torch module.
 
-The compressor replaces the convolution of each layer twice, by a ternary one and then by an integer
-one; the list, and with it the flow of tensors, stays.
+Compressors replace the module of a convolution by one that computes its kernel from something smaller; the layers, and with
+them the flow of tensors, stay.
 """
 
-from dataclasses import dataclass
+import math
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
-from .network import INPUT, AveragePool, Convolution, IntegerNetwork, MaxPool
+from .layers import AverageLayer, ConvolutionLayer, layer_inputs, tensor_shapes
+from .network import INPUT, Concatenation, MaxPool
 
-__all__ = [
-    "DIGITS",
-    "AverageSpec",
-    "ConvolutionSpec",
-    "FloatConvolution",
-    "Network",
-    "float_network",
-    "outline",
-]
+__all__ = ["Affine", "DenseConvolution", "Network", "activate", "convolve", "gain_and_offset", "new_network"]
 
-
-@dataclass(frozen=True, kw_only=True)
-class ConvolutionSpec:
-    """A convolution, its per-channel gain and offset (batch norm while training), an added tensor and ReLU."""
-
-    name: str
-    #: Name of the layer whose output is read, or ``"input"``.
-    input: str
-    #: C.
-    inputs: int
-    #: K.
-    outputs: int
-    #: M: basis kernels after decomposition.
-    bases: int
-    #: Bases that each output channel keeps of the M; the others cost it no cycle.
-    kept: int
-    #: R = S.
-    kernel: int = 3
-    stride: int = 1
-    #: Zeros (top, left, bottom, right).
-    padding: tuple[int, int, int, int] = (1, 1, 1, 1)
-    #: Name of the tensor that is added before ReLU, or ``None``.
-    residual: str | None = None
-    relu: bool = True
-    #: Whether batch norm follows; without it the layer has a plain gain and offset.
-    batch_norm: bool = True
-
-    @property
-    def dense_parameters(self):
-        """Weights of the uncompressed layer, without gain and offset."""
-        return self.outputs * self.inputs * self.kernel * self.kernel
-
-
-@dataclass(frozen=True, kw_only=True)
-class AverageSpec:
-    """Mean over the whole map."""
-
-    name: str
-    input: str
-
-
-#: Digits of 28x28 pixels: a stride with asymmetric padding, pooling, a residual, a 1x1 and a fully connected layer.
-DIGITS = (
-    ConvolutionSpec(name="stem", input=INPUT, inputs=1, outputs=16, bases=8, kept=2),
-    MaxPool(name="pool", input="stem", window=(2, 2), stride=2),
-    ConvolutionSpec(
-        name="down", input="pool", inputs=16, outputs=32, bases=5, kept=2, stride=2, padding=(0, 0, 1, 1)
-    ),
-    ConvolutionSpec(name="block1", input="down", inputs=32, outputs=32, bases=5, kept=2),
-    ConvolutionSpec(name="block2", input="block1", inputs=32, outputs=32, bases=5, kept=2, residual="down"),
-    ConvolutionSpec(
-        name="expand",
-        input="block2",
-        inputs=32,
-        outputs=64,
-        bases=2,
-        kept=2,
-        kernel=1,
-        padding=(0, 0, 0, 0),
-    ),
-    AverageSpec(name="average", input="expand"),
-    ConvolutionSpec(
-        name="classify",
-        input="average",
-        inputs=64,
-        outputs=10,
-        bases=4,
-        kept=4,
-        kernel=1,
-        padding=(0, 0, 0, 0),
-        relu=False,
-        batch_norm=False,
-    ),
-)
-
-
-def outline(specs, image):
-    """Integer network of the same shapes without a single coefficient: whether a configuration can hold ``specs`` at all.
-
-    Parameters
-    ----------
-    specs : tuple
-        As ``DIGITS``.
-    image : TensorInfo
-        The input.
-    """
-    layers, tensors = [], {INPUT: image}
-    for spec in specs:
-        if isinstance(spec, MaxPool):
-            layers.append(spec)
-        elif isinstance(spec, AverageSpec):
-            info = tensors[spec.input]
-            layers.append(
-                AveragePool(
-                    name=spec.name,
-                    input=spec.input,
-                    window=(info.height, info.width),
-                    stride=1,
-                    multiplier=1,
-                    shift=1,
-                    low=0,
-                    high=255,
-                )
-            )
-        else:
-            layers.append(
-                Convolution(
-                    name=spec.name,
-                    input=spec.input,
-                    coefficients=np.zeros((spec.outputs, spec.inputs, spec.bases), np.int8),
-                    bases=np.zeros((spec.bases, spec.kernel, spec.kernel), np.int8),
-                    stride=spec.stride,
-                    padding=spec.padding,
-                    multiplier=np.zeros(spec.outputs, np.int64),
-                    bias=np.zeros(spec.outputs, np.int64),
-                    shift=1,
-                    low=0,
-                    high=255,
-                    residual=spec.residual,
-                )
-            )
-        made = IntegerNetwork(name="outline", input=image, input_scale=1.0, layers=tuple(layers))
-        tensors = made.tensors()
-    return made
+_FUNCTIONS = {
+    "elu": lambda x, parameter: functional.elu(x, alpha=parameter),
+    "gelu": lambda x, _: functional.gelu(x),
+    "hard_sigmoid": lambda x, _: functional.hardsigmoid(x),
+    "hard_swish": lambda x, _: functional.hardswish(x),
+    "leaky_relu": lambda x, parameter: functional.leaky_relu(x, negative_slope=parameter),
+    "mish": lambda x, _: functional.mish(x),
+    "sigmoid": lambda x, _: torch.sigmoid(x),
+    "silu": lambda x, _: functional.silu(x),
+    "softplus": lambda x, _: functional.softplus(x),
+    "tanh": lambda x, _: torch.tanh(x),
+}
 
 
 class Network(nn.Module):
-    """Runs ``specs`` in order with ``units``, modules by layer name (pooling needs none)."""
+    """Runs ``layers`` in order with ``units``, one module for each convolution, by layer name.
 
-    def __init__(self, specs, units):
+    Parameters
+    ----------
+    pixels : Pixels
+    layers : tuple
+        As in ``sw.layers``.
+    units : dict
+        ``{name: module}``; a module is called with the input and, where the layer has one, the residual.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, or a convolution has no unit.
+    """
+
+    def __init__(self, pixels, layers, units):
         super().__init__()
-        self.specs = tuple(specs)
-        self.units = nn.ModuleDict(units)
+        self.pixels, self.layers = pixels, tuple(layers)
+        self.shapes = tensor_shapes(pixels, self.layers)
+        # A name in a module may hold no dots.
+        self._units = nn.ModuleDict({_key(name): unit for name, unit in units.items()})
+        for layer in self.layers:
+            if isinstance(layer, ConvolutionLayer) and _key(layer.name) not in self._units:
+                raise ValueError(f"layer {layer.name}: expected a unit that computes it, got none")
+        self.register_buffer("pixel_offset", torch.tensor(pixels.offset)[:, None, None], persistent=False)
+        self.register_buffer("pixel_gain", torch.tensor(pixels.gain)[:, None, None], persistent=False)
+
+    def unit(self, name):
+        """The module of the layer ``name``."""
+        return self._units[_key(name)]
+
+    def units(self):
+        """Every convolution and its module, in order: ``[(ConvolutionLayer, module)]``."""
+        return [
+            (layer, self.unit(layer.name)) for layer in self.layers if isinstance(layer, ConvolutionLayer)
+        ]
+
+    def replaced(self, units):
+        """Network of the same layers in which ``units``, by layer name, stand for the present ones; these are shared."""
+        return Network(
+            self.pixels, self.layers, {layer.name: unit for layer, unit in self.units()} | dict(units)
+        )
 
     def tensors(self, images):
-        """Output of every layer by name, ``"input"`` first."""
-        tensors = {INPUT: images}
-        for spec in self.specs:
-            source = tensors[spec.input]
-            if isinstance(spec, MaxPool):
-                top, left, bottom, right = spec.padding
-                padded = functional.pad(source, (left, right, top, bottom), value=float("-inf"))
-                tensors[spec.name] = functional.max_pool2d(padded, spec.window, spec.stride)
-            elif isinstance(spec, ConvolutionSpec) and spec.residual is not None:
-                tensors[spec.name] = self.units[spec.name](source, tensors[spec.residual])
-            else:
-                tensors[spec.name] = self.units[spec.name](source)
+        """Output of every layer by name, ``"input"`` first, of ``images`` as for ``forward``."""
+        tensors = {INPUT: (images - self.pixel_offset) * self.pixel_gain}
+        for layer in self.layers:
+            tensors[layer.name] = self.compute(layer, [tensors[name] for name in layer_inputs(layer)])
         return tensors
 
+    def compute(self, layer, sources):
+        """Output of one layer from its inputs."""
+        if isinstance(layer, ConvolutionLayer):
+            return self.unit(layer.name)(*sources)
+        if isinstance(layer, Concatenation):
+            return torch.cat(sources, 1)
+        if isinstance(layer, MaxPool):
+            top, left, bottom, right = layer.padding
+            padded = sources[0]
+            if any(layer.padding):
+                padded = functional.pad(padded, (left, right, top, bottom), value=-math.inf)
+            return functional.max_pool2d(padded, layer.window, layer.stride)
+        return average(layer, sources[0])
+
     def forward(self, images):
-        """Logits [n, classes] of images [n, C, H, W]."""
-        return self.tensors(images)[self.specs[-1].name].flatten(1)
+        """Logits [n, classes] of images [n, C, H, W], float or uint8, pixels from 0 to 255."""
+        needed = {}
+        for index, layer in enumerate(self.layers):
+            needed.update(dict.fromkeys(layer_inputs(layer), index))
+        tensors = {INPUT: (images - self.pixel_offset) * self.pixel_gain}
+        for index, layer in enumerate(self.layers):
+            tensors[layer.name] = self.compute(layer, [tensors[name] for name in layer_inputs(layer)])
+            # What nobody reads any more is freed.
+            tensors = {name: tensor for name, tensor in tensors.items() if needed.get(name, index) > index or name == layer.name}
+        return tensors[self.layers[-1].name].flatten(1)
 
 
-class FloatConvolution(nn.Module):
-    """An ordinary convolution; also the frame of the ternary one, which differs in ``kernel`` alone."""
+def _key(name):
+    return name.replace(".", "/")
 
-    def __init__(self, spec):
-        super().__init__()
-        self.spec = spec
-        self.weight = nn.Parameter(torch.empty(spec.outputs, spec.inputs, spec.kernel, spec.kernel))
-        nn.init.kaiming_normal_(self.weight, nonlinearity="relu" if spec.relu else "linear")
-        self.normalise = nn.BatchNorm2d(spec.outputs) if spec.batch_norm else Affine(spec.outputs)
 
-    def kernel(self):
-        """Weights [K, C, R, S]."""
-        return self.weight
-
-    def forward(self, images, residual=None):
-        total = self.normalise(convolve(images, self.kernel(), self.spec))
-        if residual is not None:
-            total = total + residual
-        return functional.relu(total) if self.spec.relu else total
+def average(layer, images):
+    """Mean over the windows of an ``AverageLayer``."""
+    assert isinstance(layer, AverageLayer)
+    if layer.window is None:
+        return images.mean((2, 3), keepdim=True)
+    return functional.avg_pool2d(images, layer.window, layer.stride)
 
 
 class Affine(nn.Module):
@@ -210,27 +132,77 @@ class Affine(nn.Module):
         return images * self.gain[:, None, None] + self.offset[:, None, None]
 
 
-class Average(nn.Module):
-    """Mean over the map, as a map of one pixel."""
+class DenseConvolution(nn.Module):
+    """An ordinary convolution; compressed ones differ from it in ``kernel`` alone.
 
-    def forward(self, images):
-        return images.mean((2, 3), keepdim=True)
+    Parameters
+    ----------
+    layer : ConvolutionLayer
+    weight : Tensor [K, C / groups, R, S], or None
+        ``None`` draws one at random (He et al., 2015).
+    normalise : BatchNorm2d or Affine, or None
+        ``None`` is a new one, of the kind that the layer asks for.
+    """
+
+    def __init__(self, layer, weight=None, normalise=None):
+        super().__init__()
+        self.layer = layer
+        if weight is None:
+            weight = torch.empty(layer.weight_shape)
+            nn.init.kaiming_normal_(weight, nonlinearity="linear" if layer.activation.low < 0 else "relu")
+        if tuple(weight.shape) != layer.weight_shape:
+            raise ValueError(
+                f"layer {layer.name}: expected weights {layer.weight_shape}, got {tuple(weight.shape)}"
+            )
+        if layer.fixed:
+            self.register_buffer("weight", weight)
+        else:
+            self.weight = nn.Parameter(weight)
+        self.normalise = normalise or (nn.BatchNorm2d if layer.batch_norm else Affine)(layer.outputs)
+
+    def kernel(self):
+        """Weights [K, C / groups, R, S]."""
+        return self.weight
+
+    def forward(self, images, residual=None):
+        total = self.normalise(convolve(images, self.kernel(), self.layer))
+        if residual is not None:
+            total = total + residual
+        return activate(self.layer.activation, total)
 
 
-def convolve(images, kernel, spec):
-    """Cross-correlation with the stride and the padding of ``spec``."""
-    top, left, bottom, right = spec.padding
-    if top == bottom and left == right:
-        return functional.conv2d(images, kernel, stride=spec.stride, padding=(top, left))
-    return functional.conv2d(functional.pad(images, (left, right, top, bottom)), kernel, stride=spec.stride)
+def activate(activation, numbers):
+    """``activation`` of ``numbers``."""
+    if activation.function is not None:
+        return _FUNCTIONS[activation.function](numbers, activation.parameter)
+    if activation.low == 0 and activation.high == math.inf:
+        return functional.relu(numbers)
+    if activation.low == -math.inf and activation.high == math.inf:
+        return numbers
+    return numbers.clamp(activation.low, activation.high)
 
 
-def float_network(specs):
+def convolve(images, kernel, layer):
+    """Cross-correlation with the stride, the padding and the groups of ``layer``."""
+    top, left, bottom, right = layer.padding
+    padding = (top, left)
+    if top != bottom or left != right:
+        images, padding = functional.pad(images, (left, right, top, bottom)), 0
+    return functional.conv2d(images, kernel, stride=layer.stride, padding=padding, groups=layer.groups)
+
+
+def gain_and_offset(normalise):
+    """What a batch norm, as it is in inference, or an ``Affine`` does to a channel: ``gain * sum + offset``, both [K]."""
+    if isinstance(normalise, Affine):
+        return normalise.gain, normalise.offset
+    gain = normalise.weight / torch.sqrt(normalise.running_var + normalise.eps)
+    return gain, normalise.bias - normalise.running_mean * gain
+
+
+def new_network(pixels, layers):
     """Untrained network of ordinary convolutions, from torch's global random state."""
-    units = {}
-    for spec in specs:
-        if isinstance(spec, ConvolutionSpec):
-            units[spec.name] = FloatConvolution(spec)
-        elif isinstance(spec, AverageSpec):
-            units[spec.name] = Average()
-    return Network(specs, units)
+    return Network(
+        pixels,
+        layers,
+        {layer.name: DenseConvolution(layer) for layer in layers if isinstance(layer, ConvolutionLayer)},
+    )
