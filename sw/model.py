@@ -13,7 +13,16 @@ from torch.nn import functional
 from .layers import AverageLayer, ConvolutionLayer, layer_inputs, tensor_shapes
 from .network import INPUT, Concatenation, MaxPool
 
-__all__ = ["Affine", "DenseConvolution", "Network", "activate", "convolve", "gain_and_offset", "new_network"]
+__all__ = [
+    "Affine",
+    "ConvolutionUnit",
+    "DenseConvolution",
+    "Network",
+    "activate",
+    "convolve",
+    "gain_and_offset",
+    "new_network",
+]
 
 _FUNCTIONS = {
     "elu": lambda x, parameter: functional.elu(x, alpha=parameter),
@@ -104,7 +113,11 @@ class Network(nn.Module):
         for index, layer in enumerate(self.layers):
             tensors[layer.name] = self.compute(layer, [tensors[name] for name in layer_inputs(layer)])
             # What nobody reads any more is freed.
-            tensors = {name: tensor for name, tensor in tensors.items() if needed.get(name, index) > index or name == layer.name}
+            tensors = {
+                name: tensor
+                for name, tensor in tensors.items()
+                if needed.get(name, index) > index or name == layer.name
+            }
         return tensors[self.layers[-1].name].flatten(1)
 
 
@@ -132,21 +145,45 @@ class Affine(nn.Module):
         return images * self.gain[:, None, None] + self.offset[:, None, None]
 
 
-class DenseConvolution(nn.Module):
-    """An ordinary convolution; compressed ones differ from it in ``kernel`` alone.
+class ConvolutionUnit(nn.Module):
+    """Frame of every module that computes a convolution; they differ in ``kernel``.
 
     Parameters
     ----------
     layer : ConvolutionLayer
-    weight : Tensor [K, C / groups, R, S], or None
-        ``None`` draws one at random (He et al., 2015).
     normalise : BatchNorm2d or Affine, or None
         ``None`` is a new one, of the kind that the layer asks for.
     """
 
-    def __init__(self, layer, weight=None, normalise=None):
+    def __init__(self, layer, normalise=None):
         super().__init__()
         self.layer = layer
+        self.normalise = normalise or (nn.BatchNorm2d if layer.batch_norm else Affine)(layer.outputs)
+
+    def kernel(self):
+        """Weights [K, C / groups, R, S]."""
+        raise NotImplementedError
+
+    def forward(self, images, residual=None):
+        total = self.normalise(convolve(images, self.kernel(), self.layer))
+        if residual is not None:
+            total = total + residual
+        return activate(self.layer.activation, total)
+
+
+class DenseConvolution(ConvolutionUnit):
+    """An ordinary convolution.
+
+    Parameters
+    ----------
+    layer, normalise
+        As for ``ConvolutionUnit``.
+    weight : Tensor [K, C / groups, R, S], or None
+        ``None`` draws one at random (He et al., 2015).
+    """
+
+    def __init__(self, layer, weight=None, normalise=None):
+        super().__init__(layer, normalise)
         if weight is None:
             weight = torch.empty(layer.weight_shape)
             nn.init.kaiming_normal_(weight, nonlinearity="linear" if layer.activation.low < 0 else "relu")
@@ -158,17 +195,9 @@ class DenseConvolution(nn.Module):
             self.register_buffer("weight", weight)
         else:
             self.weight = nn.Parameter(weight)
-        self.normalise = normalise or (nn.BatchNorm2d if layer.batch_norm else Affine)(layer.outputs)
 
     def kernel(self):
-        """Weights [K, C / groups, R, S]."""
         return self.weight
-
-    def forward(self, images, residual=None):
-        total = self.normalise(convolve(images, self.kernel(), self.layer))
-        if residual is not None:
-            total = total + residual
-        return activate(self.layer.activation, total)
 
 
 def activate(activation, numbers):

@@ -7,7 +7,7 @@ distance from a mean.
 
 import torch
 
-__all__ = ["decompose", "expand", "kept_bases", "rebuild"]
+__all__ = ["bases_for_energy", "decompose", "expand", "kept_bases", "rebuild"]
 
 
 def decompose(weight, bases):
@@ -41,6 +41,16 @@ def decompose(weight, bases):
         coefficients.reshape(outputs, inputs, bases).to(weight.dtype),
         leading.reshape(bases, height, width).to(weight.dtype),
     )
+
+
+def bases_for_energy(weight, share):
+    """Fewest bases that keep at least ``share`` (0 to 1) of the squared weights of ``weight`` [K, C, R, S]."""
+    if not 0 < share <= 1:
+        raise ValueError(f"expected a share of energy above 0 and at most 1, got {share}")
+    rows = weight.detach().double().flatten(0, 1).flatten(1)
+    energy = torch.linalg.eigvalsh(rows.T @ rows).flip(0).clamp(min=0).cumsum(0)
+    # The last sum may be a rounding below the whole.
+    return int((energy < share * energy[-1] * (1 - 1e-12)).sum()) + 1
 
 
 def rebuild(coefficients, bases):
