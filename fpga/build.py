@@ -6,11 +6,11 @@ import shutil
 from pathlib import Path
 
 from fpga import __version__
-from fpga.files import replace_file
 from fpga.report import check_fit, check_timing, read_place_and_route, read_synthesis
 from fpga.sharing import share_modules
 from fpga.tools import MEMORY_LIMIT, BuildFailure, find_tools, run_tool, tool_versions
 from fpga.top import BoardTop
+from sw.files import replace_file
 
 __all__ = ["NAME", "build", "prepare", "synthesis_script"]
 

@@ -113,9 +113,9 @@ def demo(folder, images, seed, preset):
 )
 def verilog(preset, output):
     """Write the Verilog of an accelerator."""
-    from fpga.files import replace_file
     from fpga.verilog import generate
     from hw.config import Config
+    from sw.files import replace_file
 
     text = generate(Config.preset(preset))
     replace_file(output, text)

@@ -9,18 +9,19 @@ import numpy as np
 
 from fpga import __version__
 from fpga.demo_report import make_report, show_report, write_report
-from fpga.files import replace_file
 from fpga.steps import Steps
 from fpga.verilog import generate
 from sim import reference
 from sim.network import accelerator_verilog, simulate
 from sim.simulators import build_simulator
 from sw.compiler import compile_network
+from sw.compression.outline import outline
+from sw.compression.plan import plan_layers
+from sw.data import load_dataset
+from sw.digits import DIGITS, FULL, PIXELS, compress_digits
+from sw.files import replace_file
 from sw.image import read_image, write_image
-from sw.mnist import load_mnist
-from sw.model import DIGITS, outline
-from sw.network import TensorInfo
-from sw.pipeline import FULL, compress_mnist
+from sw.model import new_network
 
 __all__ = ["Results", "run"]
 
@@ -34,7 +35,7 @@ class Results:
 
     config: object
     seed: int
-    #: ``CompressedMnist``.
+    #: ``CompressedDigits``.
     compressed: object
     #: ``Program``, as read back from the image file.
     program: object
@@ -51,7 +52,7 @@ class Results:
     seconds: dict
 
 
-def run(config, folder, *, images=8, seed=0, effort=FULL, console):
+def run(config, folder, *, images=8, seed=0, settings=FULL, console):
     """Run the demonstration; its files are in ``folder``.
 
     Parameters
@@ -63,7 +64,7 @@ def run(config, folder, *, images=8, seed=0, effort=FULL, console):
         How many images of the test split are simulated.
     seed : int
         Of the training.
-    effort : Effort
+    settings : CompressionSettings
         Of the training.
     console : rich.console.Console
         Where progress and the table are shown.
@@ -82,11 +83,9 @@ def run(config, folder, *, images=8, seed=0, effort=FULL, console):
         If Verilator, a C++ compiler, make or perl is missing; nothing has been trained then.
     """
     # Before the minutes of training: what can be refused is refused here.
-    test_images = load_mnist(seed=seed).test_images
-    chosen = _spread(images, len(test_images))
-    _, height, width = test_images.shape[1:]
-    image = TensorInfo(channels=1, height=height, width=width, signed=False)
-    compile_network(outline(DIGITS, image), config)
+    chosen = _spread(images, len(load_dataset("mnist").test_images))
+    plans = plan_layers(new_network(PIXELS, DIGITS), kept=settings.escalate.kept)
+    compile_network(outline(PIXELS, DIGITS, plans), config)
 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -101,7 +100,9 @@ def run(config, folder, *, images=8, seed=0, effort=FULL, console):
         build_simulator(accelerator_verilog(config), "top")
 
     with steps.step("train and compress") as show:
-        compressed = compress_mnist(seed=seed, effort=effort, progress=lambda step, part: show(part, step))
+        compressed = compress_digits(
+            seed=seed, settings=settings, progress=lambda phase, part, text: show(part, f"{phase} {text}")
+        )
     network, dataset = compressed.network, compressed.dataset
 
     with steps.step("compile"):

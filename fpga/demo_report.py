@@ -5,8 +5,8 @@ import json
 import numpy as np
 from rich.table import Table
 
-from fpga.files import replace_file
 from sim.counting import compression, count
+from sw.files import replace_file
 from sw.network import Convolution
 
 __all__ = ["make_report", "show_report", "write_report"]
@@ -33,7 +33,7 @@ def make_report(results):
         "cycles_per_image": cycles,
         "dense_ideal_cycles": dense_ideal,
         "speedup": dense_ideal / cycles if cycles else 0.0,
-        "accuracy_float": results.compressed.accuracy_float,
+        "accuracy_float": results.compressed.compressed.accuracy_before,
         "accuracy_integer": results.accuracy_integer,
         "accuracy_rtl": _right(run.outputs, labels),
         "accuracy_reference_on_images": _right(expected, labels),
@@ -50,7 +50,15 @@ def make_report(results):
         **results.files,
         "versions": results.versions,
         "seconds": {**results.seconds, "total": round(sum(results.seconds.values()), 2)},
-        "training_seconds": {step: round(time, 2) for step, time in results.compressed.seconds.items()},
+        "phases": [
+            {
+                "name": phase.name,
+                "accuracy": phase.accuracy,
+                "zeros": phase.zeros,
+                "seconds": round(phase.seconds, 2),
+            }
+            for phase in results.compressed.compressed.phases
+        ],
     }
 
 

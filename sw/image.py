@@ -15,7 +15,6 @@ Layout, numbers little-endian::
 import hashlib
 import importlib.metadata
 import json
-import os
 import struct
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from hw.config import Config
 from hw.formats import Bank
 from hw.protocol import Target
 
+from .files import replace_file
 from .ordering import HOLE
 from .program import LayerSchedule, Placement, Program, Section
 from .records import records
@@ -96,16 +96,7 @@ def image_bytes(program):
 
 def write_image(path, program):
     """Write an image at once: whoever reads the path meets the old file or the whole new one."""
-    path = Path(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with open(part, "wb") as file:
-            file.write(image_bytes(program))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    replace_file(path, image_bytes(program))
 
 
 def read_image(path):

@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 
 from .network import INPUT, Concatenation, MaxPool
+from .pixels import Pixels
 
 __all__ = [
     "FUNCTIONS",
@@ -66,33 +67,6 @@ class Activation:
 IDENTITY = Activation()
 #: Negative numbers become zero.
 RELU = Activation(low=0.0)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pixels:
-    """The image that a network reads: what it sees of a pixel 0..255 is ``(pixel - offset[c]) * gain[c]``."""
-
-    #: C, H and W.
-    channels: int
-    height: int
-    width: int
-    #: Per channel, in units of a pixel.
-    offset: tuple[float, ...]
-    #: Per channel, above 0.
-    gain: tuple[float, ...]
-
-    def __post_init__(self):
-        if min(self.shape) < 1 or not len(self.offset) == len(self.gain) == self.channels:
-            raise ValueError(
-                f"expected {self.channels} channels, offsets and gains of a {self.height}x{self.width} image, "
-                f"got {len(self.offset)} offsets and {len(self.gain)} gains"
-            )
-        if not all(gain > 0 for gain in self.gain):
-            raise ValueError(f"expected gains above 0, got {self.gain}")
-
-    @property
-    def shape(self):
-        return (self.channels, self.height, self.width)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -59,17 +59,21 @@ class Network(nn.Module):
         super().__init__()
         self.pixels, self.layers = pixels, tuple(layers)
         self.shapes = tensor_shapes(pixels, self.layers)
-        # A name in a module may hold no dots.
-        self._units = nn.ModuleDict({_key(name): unit for name, unit in units.items()})
+        self._units = nn.ModuleDict({self.key(name): unit for name, unit in units.items()})
         for layer in self.layers:
-            if isinstance(layer, ConvolutionLayer) and _key(layer.name) not in self._units:
+            if isinstance(layer, ConvolutionLayer) and self.key(layer.name) not in self._units:
                 raise ValueError(f"layer {layer.name}: expected a unit that computes it, got none")
         self.register_buffer("pixel_offset", torch.tensor(pixels.offset)[:, None, None], persistent=False)
         self.register_buffer("pixel_gain", torch.tensor(pixels.gain)[:, None, None], persistent=False)
 
+    @staticmethod
+    def key(name):
+        """Name of a layer as that of a module, which may hold no dots."""
+        return name.replace(".", "/")
+
     def unit(self, name):
         """The module of the layer ``name``."""
-        return self._units[_key(name)]
+        return self._units[self.key(name)]
 
     def units(self):
         """Every convolution and its module, in order: ``[(ConvolutionLayer, module)]``."""
@@ -83,9 +87,13 @@ class Network(nn.Module):
             self.pixels, self.layers, {layer.name: unit for layer, unit in self.units()} | dict(units)
         )
 
+    def read(self, images):
+        """The tensor ``"input"`` of images."""
+        return (images - self.pixel_offset) * self.pixel_gain
+
     def tensors(self, images):
         """Output of every layer by name, ``"input"`` first, of ``images`` as for ``forward``."""
-        tensors = {INPUT: (images - self.pixel_offset) * self.pixel_gain}
+        tensors = {INPUT: self.read(images)}
         for layer in self.layers:
             tensors[layer.name] = self.compute(layer, [tensors[name] for name in layer_inputs(layer)])
         return tensors
@@ -109,7 +117,7 @@ class Network(nn.Module):
         needed = {}
         for index, layer in enumerate(self.layers):
             needed.update(dict.fromkeys(layer_inputs(layer), index))
-        tensors = {INPUT: (images - self.pixel_offset) * self.pixel_gain}
+        tensors = {INPUT: self.read(images)}
         for index, layer in enumerate(self.layers):
             tensors[layer.name] = self.compute(layer, [tensors[name] for name in layer_inputs(layer)])
             # What nobody reads any more is freed.
@@ -119,10 +127,6 @@ class Network(nn.Module):
                 if needed.get(name, index) > index or name == layer.name
             }
         return tensors[self.layers[-1].name].flatten(1)
-
-
-def _key(name):
-    return name.replace(".", "/")
 
 
 def average(layer, images):
@@ -164,11 +168,13 @@ class ConvolutionUnit(nn.Module):
         """Weights [K, C / groups, R, S]."""
         raise NotImplementedError
 
-    def forward(self, images, residual=None):
+    def sums(self, images, residual=None):
+        """What the activation function is applied to."""
         total = self.normalise(convolve(images, self.kernel(), self.layer))
-        if residual is not None:
-            total = total + residual
-        return activate(self.layer.activation, total)
+        return total if residual is None else total + residual
+
+    def forward(self, images, residual=None):
+        return activate(self.layer.activation, self.sums(images, residual))
 
 
 class DenseConvolution(ConvolutionUnit):

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .pixels import Pixels
+
 __all__ = [
     "INPUT",
     "AveragePool",
@@ -164,6 +166,8 @@ class IntegerNetwork:
     #: Real value of one unit of the input: ``real = input_scale * integer``.
     input_scale: float
     layers: tuple
+    #: How the integers of the input are made from an image, or ``None`` where images are such integers.
+    pixels: Pixels | None = None
 
     def __post_init__(self):
         if not self.layers:

@@ -86,7 +86,7 @@ def coefficient_penalty(network):
 
 def coefficient_count(network):
     """Coefficients that are not zero, and all, of a network."""
-    units = [unit for _, unit in decomposed_units(network)]
+    units = [module for module in network.modules() if isinstance(module, DecomposedConvolution)]
     return (
         sum(int(torch.count_nonzero(unit.combination())) for unit in units),
         sum(unit.coefficients.numel() for unit in units),

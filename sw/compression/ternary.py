@@ -1,18 +1,28 @@
-"""Ternary coefficients: projection, and the layer that is retrained through it."""
+"""Ternary coefficients: projection, the layer that is retrained through it, and the one knob of its sparsity."""
 
 import copy
 
 import torch
-from torch import nn
 
-from .decomposition import decompose, expand, kept_bases, rebuild
-from .model import ConvolutionSpec, FloatConvolution, Network
+from .decomposed import DecomposedConvolution
+from .decomposition import decompose, expand, kept_bases
 
-__all__ = ["TernaryConvolution", "magnitude", "project", "straight_through", "ternary_network"]
+__all__ = [
+    "TernaryConvolution",
+    "project",
+    "set_sparsity",
+    "sparsity",
+    "straight_through",
+    "ternary_network",
+    "ternary_units",
+]
 
 #: Threshold over mean magnitude that minimises the squared error of Gaussian numbers, nearly
 #: (F. Li et al., "Ternary Weight Networks", 2016).
 THRESHOLD = 0.7
+#: How far beyond their threshold numbers behind ternary coefficients count, in units of their scale: further out they gain
+#: nothing, and would take long to come back.
+_BEYOND = 1.0
 
 
 def project(numbers, kept=None):
@@ -33,15 +43,15 @@ def project(numbers, kept=None):
     """
     kept = torch.ones_like(numbers, dtype=torch.bool) if kept is None else kept
     magnitude = numbers.abs() * kept
-    threshold = cut(numbers, kept)
+    threshold = THRESHOLD * mean_magnitude(numbers, kept)
     chosen = magnitude > threshold
     scale = magnitude[chosen].mean() if chosen.any() else torch.ones_like(threshold)
     return numbers.sign() * chosen, scale
 
 
-def cut(numbers, kept):
-    """Magnitude that numbers must exceed not to become zero; 0 where none are kept."""
-    return THRESHOLD * (numbers.abs() * kept).sum() / kept.sum().clamp(min=1)
+def mean_magnitude(numbers, kept):
+    """Mean magnitude of the ``numbers`` that are ``kept``; 0 where none are."""
+    return (numbers.abs() * kept).sum() / kept.sum().clamp(min=1)
 
 
 def straight_through(exact, latent):
@@ -49,63 +59,108 @@ def straight_through(exact, latent):
     return latent + (exact - latent).detach()
 
 
-class TernaryConvolution(FloatConvolution):
+class TernaryConvolution(DecomposedConvolution):
     """Convolution with the kernel ``sum_m q[k, c, m] * B[m]``, ``q`` ternary.
 
-    Coefficients are trained as real numbers in units of their basis' scale and cut at a fixed
-    threshold; bases carry the scales. Coefficients and bases are trained together: a step of training
-    changes few signs, so they need not be told apart as in PENNI, whose alternation did no better on the
-    digits (97.6 % and 97.2 % on two sets of images, against 97.5 % on both, after 15 epochs).
+    Coefficients are trained as real numbers in units of their basis' scale and cut at a threshold, the basis' own; bases
+    carry the scales. Coefficients and bases are trained together: a step of training changes few signs, so they need not
+    be told apart as in PENNI.
 
     Parameters
     ----------
-    dense : FloatConvolution
-        The trained layer that it replaces and leaves as it is.
+    layer, normalise
+        As for ``ConvolutionUnit``.
+    coefficients : Tensor [K, C / groups, M]
+        Real numbers that the ternary ones are fitted to, in units of ``bases`` [M, R, S].
+    kept : Tensor
+        bool, of the shape of ``coefficients``: the others stay zero.
     """
 
-    def __init__(self, dense):
-        nn.Module.__init__(self)
-        spec = self.spec = dense.spec
-        self.normalise = copy.deepcopy(dense.normalise)
-        weight = dense.weight.detach()
-        if spec.kernel == 1:
-            coefficients, bases = expand(weight, spec.bases, project)
-            kept = torch.ones(spec.outputs, spec.bases, dtype=torch.bool)
-        else:
-            coefficients, bases = decompose(weight, spec.bases)
-            kept = kept_bases(coefficients, spec.kept)
-        mask = kept[:, None, :].expand_as(coefficients)
-        planes = [(coefficients[:, :, m], mask[:, :, m]) for m in range(spec.bases)]
+    def __init__(self, layer, coefficients, bases, normalise, kept):
+        planes = [(coefficients[:, :, m], kept[:, :, m]) for m in range(len(bases))]
         scales = torch.stack([project(*plane)[1] for plane in planes])
-        cuts = torch.stack([cut(*plane) for plane in planes])
-        self.register_buffer("kept", mask.clone())
-        self.register_buffer("threshold", cuts / scales)
-        self.coefficients = nn.Parameter(coefficients / scales)
-        self.bases = nn.Parameter(bases * scales[:, None, None])
+        super().__init__(layer, coefficients / scales, bases * scales[:, None, None], normalise, kept)
+        self.register_buffer(
+            "threshold", THRESHOLD * torch.stack([mean_magnitude(*plane) for plane in planes]) / scales
+        )
 
-    def ternary(self):
-        """Coefficients [K, C, M] of -1, 0 and +1, with a gradient to the numbers behind them."""
-        latent = self.coefficients.clamp(-1.5, 1.5)
+    @classmethod
+    def of(cls, unit, plan):
+        """The closest one to a ``DenseConvolution`` or a ``DecomposedConvolution``, which stays as it is."""
+        layer, normalise = unit.layer, copy.deepcopy(unit.normalise)
+        kernel = unit.kernel().detach()
+        if layer.kernel == (1, 1):
+            coefficients, bases = expand(kernel, plan.bases, project)
+            return cls(layer, coefficients, bases, normalise, torch.ones_like(coefficients, dtype=torch.bool))
+        if isinstance(unit, DecomposedConvolution):
+            coefficients, bases, allowed = unit.coefficients.detach(), unit.bases.detach(), unit.kept
+            norms = bases.flatten(1).norm(dim=1).clamp(min=torch.finfo(bases.dtype).tiny)
+            coefficients, bases = coefficients * norms, bases / norms[:, None, None]
+        else:
+            coefficients, bases = decompose(kernel, plan.bases)
+            allowed = torch.ones_like(coefficients, dtype=torch.bool)
+        kept = kept_bases(coefficients * allowed, plan.kept)[:, None, :] & allowed
+        return cls(layer, coefficients, bases, normalise, kept)
+
+    def combination(self):
+        """Coefficients [K, C / groups, M] of -1, 0 and +1, with a gradient to the numbers behind them."""
+        limit = self.threshold + _BEYOND
+        latent = torch.minimum(torch.maximum(self.coefficients, -limit), limit)
         exact = latent.sign() * (latent.abs() > self.threshold) * self.kept
         return straight_through(exact, latent * self.kept)
 
-    def kernel(self):
-        return rebuild(self.ternary(), self.bases)
+    def relative(self):
+        """Magnitude behind each kept coefficient over their mean in its basis, 0 for the others, [K, C / groups, M]."""
+        magnitude = self.coefficients.detach().abs() * self.kept
+        mean = magnitude.sum((0, 1)) / self.kept.sum((0, 1)).clamp(min=1)
+        return magnitude / mean.clamp(min=torch.finfo(magnitude.dtype).tiny), mean
 
 
-def magnitude(network):
-    """Sum of the magnitudes behind all kept coefficients: PENNI's penalty, which drives them below their threshold."""
-    layers = [module for module in network.modules() if isinstance(module, TernaryConvolution)]
-    return sum((layer.coefficients * layer.kept).abs().sum() for layer in layers)
+def ternary_units(network):
+    """Layers and units of a network whose coefficients are ternary, in order."""
+    return [(layer, unit) for layer, unit in network.units() if isinstance(unit, TernaryConvolution)]
 
 
-def ternary_network(network):
-    """``network`` with every convolution decomposed and made ternary; its own layers stay as they are, averages are shared."""
+def ternary_network(network, plans):
+    """``network`` with every layer ternary that ``plans``, ``{name: LayerPlan}``, decomposes; other units are copied."""
     units = {
-        spec.name: TernaryConvolution(network.units[spec.name])
-        if isinstance(spec, ConvolutionSpec)
-        else network.units[spec.name]
-        for spec in network.specs
-        if spec.name in network.units
+        layer.name: TernaryConvolution.of(unit, plans[layer.name])
+        if plans[layer.name].decomposed
+        else copy.deepcopy(unit)
+        for layer, unit in network.units()
     }
-    return Network(network.specs, units)
+    return network.replaced(units)
+
+
+@torch.no_grad()
+def sparsity(units):
+    """Share of zeros among the coefficients of ternary ``units``."""
+    if not units:
+        raise ValueError("expected at least one layer with ternary coefficients, got none")
+    nonzero = sum(int(torch.count_nonzero(unit.combination())) for unit in units)
+    return 1 - nonzero / sum(unit.coefficients.numel() for unit in units)
+
+
+@torch.no_grad()
+def set_sparsity(units, share):
+    """Move the thresholds of ternary ``units`` so that ``share`` of all their coefficients is zero, as nearly as can be.
+
+    All thresholds are the same multiple of the mean magnitude in their basis: where a few coefficients are far larger than
+    the rest, more become zero.
+
+    Raises
+    ------
+    ValueError
+        If ``share`` is not from 0 to below 1.
+    """
+    if not units:
+        raise ValueError("expected at least one layer with ternary coefficients, got none")
+    if not 0 <= share < 1:
+        raise ValueError(f"expected a share of zeros from 0 to below 1, got {share}")
+    parts = [unit.relative() for unit in units]
+    relative = torch.cat([numbers.flatten() for numbers, _ in parts])
+    zeros = round(share * relative.numel())
+    # What is zero anyway stays so: the multiple is at least 0.
+    multiple = relative.kthvalue(zeros).values if zeros else relative.new_zeros(())
+    for unit, (_, mean) in zip(units, parts, strict=True):
+        unit.threshold.copy_(multiple * mean)

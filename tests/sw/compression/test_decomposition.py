@@ -5,8 +5,8 @@ from itertools import pairwise
 import pytest
 import torch
 
-from sw.decomposition import decompose, expand, kept_bases, rebuild
-from sw.ternary import project
+from sw.compression.decomposition import bases_for_energy, decompose, expand, kept_bases, rebuild
+from sw.compression.ternary import project
 
 
 def weights(*shape, seed=3):
@@ -72,3 +72,20 @@ def test_each_plane_of_an_expansion_lowers_the_error():
         ternary, scale = project(rest)
         assert 0 < float((rest - scale * ternary).norm()) < 0.9 * float(rest.norm())
         rest = rest - scale * ternary
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9, 1.0])
+def test_bases_for_energy_are_the_fewest(share):
+    weight = weights(8, 4, 3, 3)
+
+    def lost(bases):
+        return float((weight - rebuild(*decompose(weight, bases))).square().sum() / weight.square().sum())
+
+    count = bases_for_energy(weight, share)
+    assert lost(count) <= 1 - share + 1e-9
+    assert count == 1 or lost(count - 1) > 1 - share
+
+
+def test_share_of_energy_out_of_range_is_refused():
+    with pytest.raises(ValueError, match=r"expected a share of energy above 0 and at most 1, got 1\.5"):
+        bases_for_energy(weights(2, 2, 3, 3), 1.5)

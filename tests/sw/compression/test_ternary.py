@@ -5,18 +5,32 @@ from itertools import pairwise
 import pytest
 import torch
 
-from sw.model import ConvolutionSpec, FloatConvolution
-from sw.ternary import THRESHOLD, TernaryConvolution, project, straight_through
+from sw.compression.decomposed import DecomposedConvolution
+from sw.compression.plan import LayerPlan
+from sw.compression.ternary import (
+    THRESHOLD,
+    TernaryConvolution,
+    project,
+    set_sparsity,
+    sparsity,
+    straight_through,
+)
+from sw.layers import ConvolutionLayer
+from sw.model import DenseConvolution
 
 
 def numbers(*shape, seed=5):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def layer(**changes):
+def dense(**changes):
     torch.manual_seed(6)
-    values = {"name": "layer", "input": "input", "inputs": 8, "outputs": 6, "bases": 5, "kept": 2}
-    return TernaryConvolution(FloatConvolution(ConvolutionSpec(**(values | changes))))
+    values = {"name": "layer", "input": "input", "inputs": 8, "outputs": 6, "padding": (1, 1, 1, 1)}
+    return DenseConvolution(ConvolutionLayer(**(values | changes)))
+
+
+def unit(bases=5, kept=2, **changes):
+    return TernaryConvolution.of(dense(**changes), LayerPlan(bases=bases, kept=kept))
 
 
 def test_projection_is_ternary_and_cuts_at_the_threshold():
@@ -61,33 +75,84 @@ def test_straight_through_gradient_is_that_of_the_number_behind():
 
 
 def test_each_output_channel_uses_only_the_bases_it_keeps():
-    ternary = layer().ternary().detach()
+    ternary = unit().combination().detach()
     assert set(ternary.unique().tolist()) <= {-1.0, 0.0, 1.0}
     assert int((ternary != 0).any(1).sum(1).max()) <= 2
     assert float((ternary == 0).double().mean()) >= 0.6
 
 
 def test_basis_that_nobody_keeps_is_harmless():
-    unit = layer(outputs=1, inputs=4, bases=9, kept=1)
-    assert bool(torch.isfinite(unit.threshold).all()) and bool(torch.isfinite(unit.kernel()).all())
+    made = unit(outputs=1, inputs=4, bases=9, kept=1)
+    assert bool(torch.isfinite(made.threshold).all()) and bool(torch.isfinite(made.kernel()).all())
 
 
 def test_gradient_reaches_bases_and_kept_coefficients_only():
-    unit = layer()
-    unit(numbers(2, 8, 6, 6)).square().sum().backward()
-    assert bool((unit.bases.grad != 0).any()) and bool((unit.coefficients.grad != 0).any())
-    assert bool((unit.coefficients.grad[~unit.kept] == 0).all())
+    made = unit()
+    made(numbers(2, 8, 6, 6)).square().sum().backward()
+    assert bool((made.bases.grad != 0).any()) and bool((made.coefficients.grad != 0).any())
+    assert bool((made.coefficients.grad[~made.kept] == 0).all())
+
+
+def test_groups_are_decomposed_like_any_kernels():
+    made = unit(inputs=8, outputs=6, groups=2)
+    assert made.coefficients.shape == (6, 4, 5)
+    assert made(numbers(2, 8, 6, 6)).shape == (2, 6, 6, 6)
 
 
 def test_one_by_one_layer_comes_closer_with_every_plane():
     errors = []
     for planes in (1, 2, 4, 6):
-        spec = ConvolutionSpec(
-            name="layer", input="input", inputs=16, outputs=10, bases=planes, kept=planes, kernel=1
-        )
-        torch.manual_seed(6)
-        dense = FloatConvolution(spec)
-        weight = dense.weight.detach()
-        errors.append(float((TernaryConvolution(dense).kernel().detach() - weight).norm() / weight.norm()))
+        made = dense(inputs=16, outputs=10, kernel=(1, 1), padding=(0, 0, 0, 0))
+        weight = made.weight.detach()
+        ternary = TernaryConvolution.of(made, LayerPlan(bases=planes, kept=planes))
+        errors.append(float((ternary.kernel().detach() - weight).norm() / weight.norm()))
     assert all(later < earlier for earlier, later in pairwise(errors))
     assert errors[0] < 0.6 and errors[-1] < 0.15
+
+
+def test_decomposed_layer_gives_the_same_as_the_dense_one_it_came_from():
+    made = dense()
+    through = TernaryConvolution.of(DecomposedConvolution.of(made, 5), LayerPlan(bases=5, kept=2))
+    assert torch.allclose(through.kernel(), unit().kernel(), atol=1e-6)
+
+
+def test_scale_between_coefficients_and_bases_does_not_matter():
+    one = DecomposedConvolution.of(dense(), 5)
+    other = DecomposedConvolution(
+        one.layer, one.coefficients.detach() * 4, one.bases.detach() / 4, one.normalise
+    )
+    plan = LayerPlan(bases=5, kept=2)
+    kernels = [TernaryConvolution.of(each, plan).kernel() for each in (one, other)]
+    assert torch.allclose(*kernels, atol=1e-6)
+
+
+def test_pruned_coefficients_stay_zero():
+    made = DecomposedConvolution.of(dense(), 5)
+    made.kept[:, ::2] = False
+    assert not TernaryConvolution.of(made, LayerPlan(bases=5, kept=5)).combination()[:, ::2].any()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.65, 0.8, 0.95])
+def test_sparsity_is_what_was_asked_for(share):
+    units = [unit(), unit(outputs=30), unit(inputs=40, kept=5)]
+    set_sparsity(units, share)
+    # What no output channel keeps is zero whatever is asked for.
+    never = sum(int((~made.kept).sum()) for made in units) / sum(made.kept.numel() for made in units)
+    assert sparsity(units) == pytest.approx(max(share, never), abs=2e-3)
+    for made in units:
+        assert set(made.combination().detach().unique().tolist()) <= {-1.0, 0.0, 1.0}
+
+
+def test_least_coefficients_become_zero_first():
+    made = unit(inputs=40, kept=5)
+    set_sparsity([made], 0.7)
+    left = made.combination().detach() != 0
+    for basis in range(5):
+        magnitude = made.coefficients.detach()[:, :, basis].abs()
+        assert magnitude[left[:, :, basis]].min() >= magnitude[~left[:, :, basis]].max()
+
+
+@pytest.mark.parametrize(("units", "share", "message"), [(1, 1.0, "got 1.0"), (0, 0.5, "at least one layer")])
+def test_impossible_sparsity_is_refused(units, share, message):
+    with pytest.raises(ValueError, match=message):
+        set_sparsity([unit()] * units, share)

@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from fpga.files import replace_file
+from sw.files import replace_file
 
 
 def test_text_and_bytes(tmp_path):

@@ -1,0 +1,83 @@
+"""From a trained network and images to the integers of the accelerator, in named phases."""
+
+from dataclasses import dataclass, field
+
+from ..network import IntegerNetwork
+from ..training import TrainingSettings
+from .escalate import EscalateSettings, escalate
+from .penni import PenniSettings, penni
+from .quantisation import integer_network
+
+__all__ = ["Compressed", "CompressionSettings", "compress"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompressionSettings:
+    """Which methods run, and how; ``None`` leaves one out."""
+
+    #: Training of the network before it is compressed: what every loss is measured against, and the teacher.
+    dense: TrainingSettings | None = None
+    penni: PenniSettings | None = None
+    escalate: EscalateSettings | None = field(default_factory=EscalateSettings)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Compressed:
+    """What a compression made, and what was measured on the way."""
+
+    #: After the last phase, in torch.
+    network: object
+    #: The integers, or ``None`` where ESCALATE was left out.
+    integers: IntegerNetwork | None
+    #: ``Phase`` of each phase, in order.
+    phases: tuple
+
+    @property
+    def accuracy_before(self):
+        """Share of the test images that the network classified rightly before anything was compressed."""
+        return self.phases[0].accuracy
+
+    @property
+    def accuracy(self):
+        """The same after the last phase."""
+        return self.phases[-1].accuracy
+
+
+def compress(network, dataset, settings, run, *, name="network"):
+    """Compress ``network`` on ``dataset`` by the methods of ``settings``; phases are recorded in ``run``.
+
+    Parameters
+    ----------
+    network : sw.model.Network
+        Stays as it is, unless ``settings.dense`` trains it first.
+    dataset : sw.data.Dataset
+    settings : CompressionSettings
+    run : Run
+    name : str
+        Of the integer network.
+
+    Returns
+    -------
+    Compressed
+
+    Raises
+    ------
+    ValueError
+        If images and network do not fit, or a layer cannot be expressed in the integers there are.
+    """
+    if dataset.train_images.shape[1:] != network.pixels.shape:
+        raise ValueError(
+            f"expected images of {'x'.join(map(str, network.pixels.shape))} as the network reads, "
+            f"got {'x'.join(map(str, dataset.train_images.shape[1:]))}"
+        )
+    if settings.dense is None:
+        network = run.phase("dense", lambda: network)
+    else:
+        network = run.train("dense", network, settings.dense)
+    teacher, integers = network, None
+    if settings.penni is not None:
+        network = penni(network, settings.penni, run)
+    if settings.escalate is not None:
+        network = escalate(network, settings.escalate, run, teacher=teacher)
+        integers = integer_network(network, name)
+    return Compressed(network=network, integers=integers, phases=tuple(run.phases))

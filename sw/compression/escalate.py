@@ -1,0 +1,122 @@
+"""ESCALATE: ternary coefficients and 8-bit bases, trained through their rounding, then the integers of the accelerator.
+
+Source: S. Li et al., "ESCALATE: Boosting the Efficiency of Sparse CNN Accelerator with Kernel Decomposition", MICRO 2021. The
+paper leaves open how coefficients become ternary and when zeros come; what is done here is ours (``docs/compression.md``).
+"""
+
+from dataclasses import dataclass
+
+from ..training import Distillation, TrainingSettings
+from .grids import calibrate
+from .plan import plan_layers
+from .quantisation import quantised_network
+from .requantisation import IntegerLimits
+from .run import calibration_images
+from .shrinking import shrink
+from .ternary import set_sparsity, sparsity, ternary_network, ternary_units
+
+__all__ = ["EscalateSettings", "escalate"]
+
+_TEACHER = Distillation(weight=0.7, temperature=3.0)
+_RETRAINING = TrainingSettings(epochs=30, rate=0.02, augmentation="crop-flip", distillation=_TEACHER)
+_REFINING = TrainingSettings(epochs=5, rate=0.002, augmentation="crop-flip", distillation=_TEACHER)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EscalateSettings:
+    """What ESCALATE is told.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range.
+    """
+
+    #: M of every layer.
+    bases: int = 5
+    #: Instead of M: as few bases as keep this share of a layer's squared weights.
+    energy: float | None = None
+    #: Bases that each output channel keeps of the M; the others cost it no cycle. ``None`` keeps all.
+    kept: int | None = 2
+    #: Ternary planes of 1x1 layers, and of the last layer.
+    planes: int = 2
+    last_planes: int = 4
+    #: Share of all ternary coefficients that is zero in the end: the knob from accuracy to speed.
+    sparsity: float = 0.6
+    #: Share of the retraining in which the zeros come, and after which they are left as they are.
+    ramp: float = 0.5
+    freeze: float = 0.8
+    #: Training through the ternary rounding, with the network before compression as teacher.
+    retraining: TrainingSettings = _RETRAINING
+    #: Training of all integers on their grid.
+    refining: TrainingSettings = _REFINING
+    #: Training images that the scales of activations are chosen on.
+    calibration: int = 1000
+    #: Widths that the integers must fit; ``None`` fits every preset.
+    limits: IntegerLimits | None = None
+
+    def __post_init__(self):
+        if not 0 <= self.sparsity < 1:
+            raise ValueError(f"expected a sparsity from 0 to below 1, got {self.sparsity}")
+        if not 0 < self.ramp <= self.freeze <= 1:
+            raise ValueError(
+                f"expected 0 < ramp <= freeze <= 1, got a ramp of {self.ramp} and a freeze of {self.freeze}"
+            )
+
+
+def escalate(network, settings, run, *, teacher=None):
+    """Compress a trained ``network`` to a quantised twin, by phases recorded in ``run``; ``network`` stays as it is.
+
+    ``network`` may have been decomposed by PENNI. Where settings distil, ``teacher`` teaches, or ``network`` itself.
+
+    Returns
+    -------
+    QuantisedNetwork
+        ``sw.compression.quantisation.integer_network`` reads the integers out of it.
+
+    Raises
+    ------
+    ValueError
+        If a layer cannot be expressed in the integers there are.
+    """
+    plans = plan_layers(
+        network,
+        bases=settings.bases,
+        energy=settings.energy,
+        kept=settings.kept,
+        planes=settings.planes,
+        last_planes=settings.last_planes,
+    )
+    made = run.phase("ternary", ternary_network, network, plans)
+    teacher = teacher or network
+    run.train(
+        "ternary-retrain",
+        made,
+        settings.retraining,
+        teacher=teacher if settings.retraining.distillation else None,
+        on_step=_ramp(made, settings),
+    )
+    made = run.phase("ternary-shrink", lambda: shrink(made).network)
+    limits = settings.limits or IntegerLimits.of()
+    images = calibration_images(run.dataset, settings.calibration)
+    twin = run.phase("quantise", lambda: quantised_network(made, calibrate(made, images), limits))
+    return run.train(
+        "refine", twin, settings.refining, teacher=teacher if settings.refining.distillation else None
+    )
+
+
+def _ramp(network, settings):
+    """Zeros come along a cubic curve (M. Zhu and S. Gupta, "To prune, or not to prune", 2018), then stay.
+
+    The last layer is small and decides most: it keeps the thresholds it started with.
+    """
+    first = sparsity([unit for _, unit in ternary_units(network)])
+
+    def step(trained, fraction):
+        if fraction > settings.freeze:
+            return
+        units = [unit for layer, unit in ternary_units(trained) if layer is not trained.layers[-1]]
+        left = 1 - min(1.0, fraction / settings.ramp)
+        set_sparsity(units, settings.sparsity + (first - settings.sparsity) * left**3)
+
+    return step

@@ -1,0 +1,140 @@
+"""Weights of a convolution as integers, with a gradient to the numbers that they come from.
+
+Three kinds: ternary combinations of 8-bit bases that all output channels share, 8-bit kernels of each output channel's own,
+and fixed selections.
+"""
+
+import numpy as np
+import torch
+from torch import nn
+
+from ..model import DenseConvolution
+from .decomposition import rebuild
+from .requantisation import round_half_up
+from .ternary import TernaryConvolution
+
+__all__ = ["FixedWeights", "OwnWeights", "SharedWeights", "integer_weights"]
+
+_HIGH = 127
+#: Share of the accumulator that weights may fill before retraining moves them.
+_HEADROOM = 0.75
+
+
+class _Weights(nn.Module):
+    """Integer weights times ``scale``, a scalar or [K], are the real ones.
+
+    Members
+    -------
+    kernel() : Tensor [K, C / groups, R, S]
+        Integers.
+    integers() : int8 arrays
+        Coefficients [K, C, M] and bases [M, R, S] or [K, M, R, S], for ``sw.network.Convolution``.
+    """
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+
+    @torch.no_grad()
+    def reach(self, low, high):
+        """Largest magnitude of the sum of each output channel, [K], for inputs from ``low`` to ``high``."""
+        kernel = self.kernel().double().flatten(1)
+        positive, negative = kernel.clamp(min=0).sum(1), kernel.clamp(max=0).sum(1)
+        return torch.maximum(positive * high + negative * low, -(positive * low + negative * high))
+
+    def fit(self, low, high, limit):
+        """Make ``scale`` coarser until sums of inputs from ``low`` to ``high`` stay below ``limit``, with room for training."""
+        share = (self.reach(low, high) / (limit * _HEADROOM)).max()
+        if share > 1:
+            self.scale *= float(share)
+
+    def _spread(self, coefficients):
+        """Coefficients [K, C / groups, M] among all input channels, [K, C, M]."""
+        outputs, channels, bases = coefficients.shape
+        spread = np.zeros((outputs, self.layer.inputs, bases), np.int8)
+        for output in range(outputs):
+            first = output * self.layer.groups // outputs * channels
+            spread[output, first : first + channels] = coefficients[output]
+        return spread
+
+
+class SharedWeights(_Weights):
+    """Of a ``TernaryConvolution``: one scale for all bases of the layer, so that their sum keeps its meaning."""
+
+    def __init__(self, unit):
+        super().__init__(unit.layer)
+        self.unit = unit
+        unit.normalise = None
+        self.register_buffer("scale", unit.bases.detach().abs().max().clamp(min=1e-12) / _HIGH)
+
+    def integer_bases(self):
+        """Bases [M, R, S] in -127..127."""
+        return round_half_up((self.unit.bases / self.scale).clamp(-_HIGH, _HIGH))
+
+    def kernel(self):
+        return rebuild(self.unit.combination(), self.integer_bases())
+
+    @torch.no_grad()
+    def integers(self):
+        coefficients = self.unit.combination().cpu().numpy().astype(np.int8)
+        return self._spread(coefficients), self.integer_bases().cpu().numpy().astype(np.int8)
+
+
+class OwnWeights(_Weights):
+    """Of a ``DenseConvolution``: a scale for each output channel; every input channel of its group has a basis."""
+
+    def __init__(self, unit):
+        super().__init__(unit.layer)
+        self.weight = nn.Parameter(unit.weight.detach().clone(), requires_grad=not unit.layer.fixed)
+        peak = self.weight.detach().abs().flatten(1).amax(1)
+        self.register_buffer("scale", peak.clamp(min=1e-12) / _HIGH)
+
+    def kernel(self):
+        return round_half_up((self.weight / self.scale[:, None, None, None]).clamp(-_HIGH, _HIGH))
+
+    @torch.no_grad()
+    def integers(self):
+        outputs, channels = self.weight.shape[:2]
+        each = np.broadcast_to(np.eye(channels, dtype=np.int8), (outputs, channels, channels))
+        return self._spread(each), self.kernel().cpu().numpy().astype(np.int8)
+
+
+class FixedWeights(_Weights):
+    """Of a fixed 1x1 convolution of -1, 0 and +1: the coefficients themselves, and the basis 1."""
+
+    def __init__(self, unit):
+        super().__init__(unit.layer)
+        self.register_buffer("weight", unit.weight.detach().clone())
+        self.register_buffer("scale", torch.ones(()))
+
+    def fit(self, low, high, limit):
+        """Nothing is to be done: one activation or a few are added."""
+
+    def kernel(self):
+        return self.weight
+
+    def integers(self):
+        coefficients = self.weight[:, :, 0, 0, None].cpu().numpy().astype(np.int8)
+        return self._spread(coefficients), np.ones((1, 1, 1), np.int8)
+
+
+def integer_weights(unit):
+    """The weights of a unit as integers.
+
+    Raises
+    ------
+    ValueError
+        If its coefficients are real numbers, which the accelerator does not have.
+    """
+    if isinstance(unit, TernaryConvolution):
+        return SharedWeights(unit)
+    if not isinstance(unit, DenseConvolution):
+        raise ValueError(
+            f"layer {unit.layer.name}: expected ternary coefficients or 8-bit weights, got {type(unit).__name__}; make it ternary"
+        )
+    ternary = bool((unit.weight.abs() - unit.weight.abs().round() == 0).all()) and bool(
+        (unit.weight.abs() <= 1).all()
+    )
+    if unit.layer.fixed and ternary and unit.layer.kernel == (1, 1):
+        return FixedWeights(unit)
+    return OwnWeights(unit)

@@ -1,0 +1,100 @@
+"""A compression under way: named phases with time, accuracy and zeros, and training that can be resumed."""
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from ..training import accuracy, train
+from .decomposed import coefficient_count
+
+__all__ = ["Phase", "Run"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    """What a phase of a compression left."""
+
+    name: str
+    #: Share of the test images that are classified rightly.
+    accuracy: float
+    #: Share of zeros among the coefficients, or ``None`` where there are none yet.
+    zeros: float | None
+    #: Wall-clock seconds, the measurement of accuracy left out.
+    seconds: float
+    #: Of the training, one for each epoch; empty where the phase does not train.
+    epochs: tuple = ()
+
+
+@dataclass(kw_only=True)
+class Run:
+    """Runs the phases of a compression and keeps their records.
+
+    Trainings write checkpoints into ``folder`` and go on from there: a run that was killed is started again as it was, and
+    phases that do not train are simply done again.
+    """
+
+    dataset: object
+    #: For checkpoints, or ``None``.
+    folder: Path | None = None
+    #: Called with the name of a phase, the share of it that is done and a text.
+    progress: object = None
+    #: Images of the test split that accuracies are measured on; ``None`` is all.
+    test_images: int | None = None
+    phases: list = field(default_factory=list)
+
+    def phase(self, name, function, *arguments, **options):
+        """Network that ``function(*arguments, **options)`` gives, recorded as the phase ``name``."""
+        start = time.perf_counter()
+        self._show(name, 0.0, "")
+        network = function(*arguments, **options)
+        self._record(name, network, time.perf_counter() - start)
+        return network
+
+    def train(self, name, network, settings, *, warm=None, **hooks):
+        """Train ``network`` in place as the phase ``name``; ``hooks`` as for ``sw.training.train``. Returns it."""
+        start = time.perf_counter()
+        self._show(name, 0.0, "")
+        epochs = train(
+            network,
+            self.dataset,
+            settings,
+            checkpoint=None if self.folder is None else Path(self.folder) / f"{name}.checkpoint",
+            progress=lambda fraction, text: self._show(name, fraction, text),
+            **hooks,
+        )
+        self._record(name, network, time.perf_counter() - start, tuple(epochs))
+        return network
+
+    def accuracy(self, network):
+        """Share of the test images that ``network`` classifies rightly."""
+        images, labels = self.dataset.test_images, self.dataset.test_labels
+        if self.test_images is not None:
+            # Splits often come sorted by class.
+            step = max(1, len(images) // self.test_images)
+            images, labels = images[::step], labels[::step]
+        return accuracy(network, images, labels)
+
+    def _show(self, name, fraction, text):
+        if self.progress is not None:
+            self.progress(name, fraction, text)
+
+    def _record(self, name, network, seconds, epochs=()):
+        nonzero, count = coefficient_count(network)
+        self.phases.append(
+            Phase(
+                name=name,
+                accuracy=self.accuracy(network),
+                zeros=1 - nonzero / count if count else None,
+                seconds=seconds,
+                epochs=epochs,
+            )
+        )
+        self._show(name, 1.0, f"top-1 {self.phases[-1].accuracy:.2%}")
+
+
+def calibration_images(dataset, count):
+    """About ``count`` training images, spread over the split, as float pixels [n, C, H, W]."""
+    images = dataset.train_images
+    return torch.from_numpy(images[:: max(1, len(images) // count)].copy()).float()

@@ -1,0 +1,115 @@
+"""The demonstration's network, of handwritten digits, and its compression."""
+
+import dataclasses
+from dataclasses import dataclass
+
+from .compression.compress import Compressed, CompressionSettings, compress
+from .compression.escalate import EscalateSettings
+from .compression.run import Run
+from .data import Dataset, load_dataset
+from .layers import IDENTITY, AverageLayer, ConvolutionLayer
+from .model import new_network
+from .network import INPUT, MaxPool
+from .pixels import Pixels
+from .training import TrainingSettings, repeatable
+
+__all__ = ["DIGITS", "FULL", "PIXELS", "QUICK", "CompressedDigits", "compress_digits"]
+
+PIXELS = Pixels(channels=1, height=28, width=28, offset=(0.0,), gain=(1 / 255,))
+
+_AROUND = (1, 1, 1, 1)
+
+#: A stride with asymmetric padding, pooling, a residual, a 1x1 and a fully connected layer.
+DIGITS = (
+    ConvolutionLayer(name="stem", input=INPUT, inputs=1, outputs=16, padding=_AROUND),
+    MaxPool(name="pool", input="stem", window=(2, 2), stride=2),
+    ConvolutionLayer(name="down", input="pool", inputs=16, outputs=32, stride=2, padding=(0, 0, 1, 1)),
+    ConvolutionLayer(name="block1", input="down", inputs=32, outputs=32, padding=_AROUND),
+    ConvolutionLayer(name="block2", input="block1", inputs=32, outputs=32, padding=_AROUND, residual="down"),
+    ConvolutionLayer(name="expand", input="block2", inputs=32, outputs=64, kernel=(1, 1)),
+    AverageLayer(name="average", input="expand"),
+    ConvolutionLayer(
+        name="classify",
+        input="average",
+        inputs=64,
+        outputs=10,
+        kernel=(1, 1),
+        activation=IDENTITY,
+        batch_norm=False,
+    ),
+)
+
+_TRAINING = TrainingSettings(
+    batch=64, optimiser="adamw", smoothing=0.05, augmentation="affine", evaluate_every=0
+)
+
+
+def _settings(*, dense, retrain, refine):
+    """Epochs of each training. Ternary coefficients change only when a number behind them crosses its threshold: retraining
+    needs a higher rate than training does."""
+    return CompressionSettings(
+        dense=dataclasses.replace(_TRAINING, epochs=dense, rate=5e-3),
+        escalate=EscalateSettings(
+            sparsity=0.8,
+            retraining=dataclasses.replace(_TRAINING, epochs=retrain, rate=1.5e-2),
+            refining=dataclasses.replace(_TRAINING, epochs=refine, rate=1e-3),
+        ),
+    )
+
+
+#: What the demonstration uses.
+FULL = _settings(dense=20, retrain=30, refine=3)
+#: Every phase runs, accuracy is poor.
+QUICK = _settings(dense=1, retrain=1, refine=1)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CompressedDigits:
+    """What was made, of which images."""
+
+    compressed: Compressed
+    dataset: Dataset
+
+    @property
+    def network(self):
+        """The integer network."""
+        return self.compressed.integers
+
+
+def compress_digits(*, seed=0, settings=FULL, images=4000, progress=None):
+    """Train the network of digits and compress it to integers.
+
+    The same seed and settings give the same integers on one machine.
+
+    Parameters
+    ----------
+    seed : int
+        Of weights, batches and augmentation. The split into training and test images does not depend on it.
+    settings : CompressionSettings
+        ``FULL`` or ``QUICK``, or one's own.
+    images : int
+        About how many training images are used.
+    progress : callable or None
+        ``progress(phase, fraction, text)``.
+
+    Returns
+    -------
+    CompressedDigits
+
+    Raises
+    ------
+    ValueError
+        If the images are not installed, or a layer cannot be expressed in the integers there are.
+    """
+    dataset = load_dataset("mnist")
+    # The training images come sorted by digit: a step through them takes some of each.
+    every = slice(None, None, max(1, len(dataset.train_images) // images))
+    dataset = dataclasses.replace(
+        dataset, train_images=dataset.train_images[every], train_labels=dataset.train_labels[every]
+    )
+    with repeatable(seed):
+        network = new_network(PIXELS, DIGITS)
+        compressed = compress(
+            network, dataset, settings, Run(dataset=dataset, progress=progress), name="digits"
+        )
+    return CompressedDigits(compressed=compressed, dataset=dataset)
