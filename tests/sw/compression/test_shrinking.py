@@ -8,7 +8,9 @@ import torch
 
 from sw.compression import channels, shrinking
 from sw.compression.decomposed import DecomposedConvolution
+from sw.compression.plan import LayerPlan
 from sw.compression.shrinking import KeptConstant, shrink
+from sw.compression.ternary import ternary_network
 from sw.layers import IDENTITY, RELU, AverageLayer, ConvolutionLayer
 from sw.model import Affine, DenseConvolution, Network
 from sw.network import INPUT, Concatenation, MaxPool
@@ -371,6 +373,22 @@ def test_one_basis_stays():
     result = shrink(network)
     assert len(result.network.unit("b").bases) == 1
     assert result.removed_bases == {"b": 2}
+
+
+def test_a_ternary_layer_keeps_the_thresholds_of_its_bases():
+    network = decomposed_network()
+    plans = {"a": LayerPlan(), "b": LayerPlan(bases=3, kept=3), "c": LayerPlan(bases=2, kept=2)}
+    network = ternary_network(network, plans).double().eval()
+    unit = network.unit("b")
+    unit.kept[..., 0] = False
+    unit.kept[2] = False
+    silence(network, "a", [1], -1.0)
+    result = shrink(network)
+    small = result.network.unit("b")
+    assert result.removed_bases == {"b": 1} and result.removed["a"] == 1
+    assert torch.equal(small.threshold, unit.threshold[1:])
+    images = images_of(network)
+    torch.testing.assert_close(result.network(images), network(images), rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("seed", range(60))
