@@ -4,6 +4,7 @@ Compressors replace the module of a convolution by one that computes its kernel 
 them the flow of tensors, stay.
 """
 
+import copy
 import math
 
 import torch
@@ -11,6 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 from .layers import AverageLayer, ConvolutionLayer, layer_inputs, tensor_shapes
+from .narrowing import narrow, narrow_normalise, put
 from .network import INPUT, Concatenation, MaxPool
 
 __all__ = [
@@ -159,6 +161,9 @@ class ConvolutionUnit(nn.Module):
         ``None`` is a new one, of the kind that the layer asks for.
     """
 
+    #: Names of all its parameters and buffers [K, C / groups, ...].
+    per_channel = ()
+
     def __init__(self, layer, normalise=None):
         super().__init__()
         self.layer = layer
@@ -167,6 +172,22 @@ class ConvolutionUnit(nn.Module):
     def kernel(self):
         """Weights [K, C / groups, R, S]."""
         raise NotImplementedError
+
+    def narrowed(self, outputs, inputs, layer):
+        """A copy with only some of the channels.
+
+        Parameters
+        ----------
+        outputs, inputs : Tensor
+            int64: channels that stay, in order. Of a layer in groups, all channels of those that stay.
+        layer : ConvolutionLayer
+            What is left.
+        """
+        unit = copy.deepcopy(self)
+        unit.layer, unit.normalise = layer, narrow_normalise(self.normalise, outputs)
+        for name in self.per_channel:
+            put(unit, name, narrow(getattr(self, name), outputs, inputs, self.layer.groups))
+        return unit
 
     def sums(self, images, residual=None):
         """What the activation function is applied to."""
@@ -187,6 +208,8 @@ class DenseConvolution(ConvolutionUnit):
     weight : Tensor [K, C / groups, R, S], or None
         ``None`` draws one at random (He et al., 2015).
     """
+
+    per_channel = ("weight",)
 
     def __init__(self, layer, weight=None, normalise=None):
         super().__init__(layer, normalise)

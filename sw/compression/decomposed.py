@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from ..model import ConvolutionUnit, DenseConvolution
+from ..narrowing import put
 from .decomposition import decompose, rebuild
 
 __all__ = [
@@ -29,6 +30,11 @@ class DecomposedConvolution(ConvolutionUnit):
     kept : Tensor or None
         bool, of the shape of ``coefficients``: the others stay zero. ``None`` keeps all.
     """
+
+    #: Of shape [K, C / groups, M].
+    per_channel = ("coefficients", "kept")
+    #: Names of all its parameters and buffers [M, ...].
+    per_basis = ("bases",)
 
     def __init__(self, layer, coefficients, bases, normalise, kept=None):
         super().__init__(layer, normalise)
@@ -54,6 +60,17 @@ class DecomposedConvolution(ConvolutionUnit):
 
     def kernel(self):
         return rebuild(self.combination(), self.bases)
+
+    def narrowed(self, outputs, inputs, layer):
+        """As for every unit; a basis that no coefficient is left for goes too, unless it is the last."""
+        unit = super().narrowed(outputs, inputs, layer)
+        used = unit.combination().detach().ne(0).any(1).any(0)
+        used[0] |= not used.any()
+        for name in self.per_channel:
+            put(unit, name, getattr(unit, name).detach()[..., used])
+        for name in self.per_basis:
+            put(unit, name, getattr(unit, name).detach()[used])
+        return unit
 
     def importance(self):
         """What each coefficient adds to the kernel: its magnitude times the norm of its basis, [K, C / groups, M]."""

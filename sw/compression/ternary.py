@@ -76,6 +76,8 @@ class TernaryConvolution(DecomposedConvolution):
         bool, of the shape of ``coefficients``: the others stay zero.
     """
 
+    per_basis = (*DecomposedConvolution.per_basis, "threshold")
+
     def __init__(self, layer, coefficients, bases, normalise, kept):
         planes = [(coefficients[:, :, m], kept[:, :, m]) for m in range(len(bases))]
         scales = torch.stack([project(*plane)[1] for plane in planes])

@@ -1,0 +1,182 @@
+"""PENNI's fourth phase: channels that pruning made redundant leave the network, which computes what it did before.
+
+Source: S. Li et al., "PENNI: Pruned Kernel Sharing for Efficient CNN Inference", ICML 2020. There a channel without
+coefficients goes whatever its batch norm makes of it; here the constant that it leaves is added to what follows.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+
+import torch
+
+from ..layers import ConvolutionLayer
+from ..model import Affine, Network
+from ..network import Concatenation
+from .channels import follow_channels, of_groups
+
+__all__ = ["KeptConstant", "ShrinkResult", "shrink"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeptConstant:
+    """A channel that is the same everywhere and stays: at the border, zeros of the padding stand beside it."""
+
+    #: The tensor, and the channel's number in it before shrinking.
+    tensor: str
+    channel: int
+    value: float
+    #: The padded convolution that reads it.
+    reader: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShrinkResult:
+    """A network of new units, and what it lost."""
+
+    network: Network
+    #: Output channels that went, of every convolution that lost some.
+    removed: dict[str, int]
+    #: Bases that no coefficient used, of every decomposed convolution that lost some.
+    removed_bases: dict[str, int]
+    kept_constants: list[KeptConstant]
+
+
+@torch.no_grad()
+def shrink(network):
+    """Remove every channel, group and basis without which the network computes the same in inference.
+
+    A channel goes if no reader needs it: all its weights there are zero, or it is a constant that can be added to the
+    batch norm or offset of the reader. Channels that are joined go together or stay: those of a residual sum, of pooling,
+    of a copy, all of a group. Every tensor keeps at least one channel; pixels and the last layer's outputs keep all.
+
+    Parameters
+    ----------
+    network : sw.model.Network
+        Stays as it is.
+
+    Returns
+    -------
+    ShrinkResult
+    """
+    numbers = {name: torch.arange(shape[0]) for name, shape in network.shapes.items()}
+    small = network
+    # A layer of which one group is left is a plain convolution, which may lose single channels.
+    while True:
+        flow = follow_channels(small)
+        kept = _kept_channels(small, flow)
+        small = _narrowed(small, flow, kept)
+        numbers = {name: channels[kept[name]] for name, channels in numbers.items()}
+        if all(channels.all() for channels in kept.values()):
+            break
+    return ShrinkResult(
+        network=small,
+        removed=_losses(network, small, lambda layer, _: layer.outputs),
+        removed_bases=_losses(network, small, lambda _, unit: len(getattr(unit, "bases", ()))),
+        kept_constants=[
+            KeptConstant(
+                tensor=tensor,
+                channel=int(numbers[tensor][channel]),
+                value=float(flow.constants[tensor][channel]),
+                reader=reader,
+            )
+            for tensor, channel, reader in flow.unfolded
+        ],
+    )
+
+
+def _losses(before, after, size):
+    """How much less ``size(layer, unit)`` is, of every convolution of which it is less."""
+    losses = {
+        layer.name: size(layer, unit) - size(small_layer, small)
+        for (layer, unit), (small_layer, small) in zip(before.units(), after.units(), strict=True)
+    }
+    return {name: loss for name, loss in losses.items() if loss}
+
+
+def _narrowed(network, flow, kept):
+    """``network`` with only the channels of ``kept``, all its units new."""
+    layers, units = [], {}
+    for layer in network.layers:
+        if isinstance(layer, ConvolutionLayer):
+            outputs, inputs = (torch.flatten(torch.nonzero(kept[name])) for name in (layer.name, layer.input))
+            unit = network.unit(layer.name)
+            layer_left = dataclasses.replace(
+                layer,
+                inputs=len(inputs),
+                outputs=len(outputs),
+                # A group stays with all its channels.
+                groups=max(1, layer.groups * len(outputs) // layer.outputs),
+            )
+            units[layer.name] = unit.narrowed(outputs, inputs, layer_left)
+            _add(units[layer.name].normalise, _left_behind(layer, flow, kept)[outputs])
+            layer = layer_left
+        layers.append(layer)
+    narrowed = Network(network.pixels, layers, units).to(network.pixel_offset.device)
+    return narrowed.train(network.training)
+
+
+def _left_behind(layer, flow, kept):
+    """What the constants that go from a convolution's input added to each of its sums: float64 [K]."""
+    reading = flow.readings[layer.name]
+    constants = flow.constants[layer.input]
+    gone = ~kept[layer.input] & ~constants.isnan()
+    return (of_groups(layer, torch.where(gone, constants, 0.0)) * reading.whole).sum(1)
+
+
+def _add(normalise, sums):
+    """Let a batch norm or an ``Affine`` of inference do to a sum what it did to the sum and ``sums`` [K] before."""
+    if isinstance(normalise, Affine):
+        normalise.offset += (normalise.gain * sums.to(normalise.gain)).to(normalise.offset)
+    else:
+        normalise.running_mean -= sums.to(normalise.running_mean)
+
+
+def _kept_channels(network, flow):
+    """Channels that stay, ``{tensor: bool [C]}``."""
+    starts, total = {}, 0
+    for name, needed in flow.needed.items():
+        starts[name] = total
+        total += len(needed)
+    joined = _joined_channels(network, starts, total)
+    needed = torch.cat(list(flow.needed.values()))
+    needed[: network.pixels.channels] = True
+    kept = torch.zeros(total, dtype=torch.bool)
+    kept[joined[needed]] = True
+    for name in flow.needed:
+        places = joined[starts[name] : starts[name] + len(flow.needed[name])]
+        if not kept[places].any():
+            kept[places[0]] = True
+    kept = kept[joined]
+    return {name: kept[start : start + len(flow.needed[name])] for name, start in starts.items()}
+
+
+def _joined_channels(network, starts, total):
+    """For each channel of all tensors, int64 [total], one that stands for all those that it goes or stays with."""
+    leaders = list(range(total))
+
+    def leader(channel):
+        while leaders[channel] != channel:
+            leaders[channel] = leaders[leaders[channel]]
+            channel = leaders[channel]
+        return channel
+
+    def join(first, second):
+        for one, other in zip(first, second, strict=True):
+            leaders[leader(one)] = leader(other)
+
+    channels = {name: range(start, start + network.shapes[name][0]) for name, start in starts.items()}
+    for layer in network.layers:
+        own = channels[layer.name]
+        if isinstance(layer, Concatenation):
+            join(own, [channel for name in layer.inputs for channel in channels[name]])
+        elif not isinstance(layer, ConvolutionLayer):
+            join(own, channels[layer.input])
+        else:
+            if layer.groups > 1:
+                # All channels of a group with its first input.
+                firsts = channels[layer.input][:: layer.inputs // layer.groups]
+                for part in (own, channels[layer.input]):
+                    join(part, [first for first in firsts for _ in range(len(part) // layer.groups)])
+            if layer.residual is not None:
+                join(own, channels[layer.residual])
+    return torch.tensor([leader(channel) for channel in range(total)])
