@@ -175,6 +175,158 @@ def build(board_name, preset, output, clock, seed, time_limit, memory_limit):
 
 
 @main.command()
+@click.argument("model")
+@click.option(
+    "--data",
+    default="cifar10",
+    show_default=True,
+    help="mnist, cifar10, or a folder or zip of images in folders by class.",
+)
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Network file to write.",
+)
+@click.option(
+    "--weights", type=click.Path(path_type=Path, dir_okay=False), help="State dict for a network by name."
+)
+@click.option(
+    "--bases", default=5, show_default=True, type=click.IntRange(min=1), help="Basis kernels of a layer."
+)
+@click.option(
+    "--energy",
+    type=click.FloatRange(0, 1, min_open=True),
+    help="Instead: as few as keep this share of the squared weights.",
+)
+@click.option(
+    "--kept", type=click.IntRange(min=1), help="Bases that each output channel keeps  [default: all]."
+)
+@click.option(
+    "--sparsity",
+    default=0.6,
+    show_default=True,
+    type=click.FloatRange(0, 1, max_open=True),
+    help="Share of coefficients that becomes zero.",
+)
+@click.option(
+    "--epochs",
+    default=30,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Of retraining; refining takes a fifth of it.",
+)
+@click.option(
+    "--rate",
+    default=0.02,
+    show_default=True,
+    type=click.FloatRange(0, min_open=True),
+    help="Highest learning rate of retraining.",
+)
+@click.option(
+    "--dense-epochs",
+    default=0,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="Of training before anything is compressed.",
+)
+@click.option(
+    "--penni/--no-penni", default=False, show_default=True, help="PENNI's phases in floating point first."
+)
+@click.option("--preset", help="Fit the integers to this configuration  [default: to every preset].")
+@click.option(
+    "--precision",
+    default="float32",
+    show_default=True,
+    type=click.Choice(["float32", "bfloat16"]),
+    help="Of convolutions while training.",
+)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, ...")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Of the training.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Checkpoints; a killed run goes on from them  [default: OUTPUT.work].",
+)
+def compress(
+    model,
+    data,
+    output,
+    weights,
+    bases,
+    energy,
+    kept,
+    sparsity,
+    epochs,
+    rate,
+    dense_epochs,
+    penni,
+    preset,
+    precision,
+    device,
+    seed,
+    folder,
+):
+    """Compress a trained network to sparse integers.
+
+    MODEL is an ONNX file, a program saved by torch.export, or the name of a network that farthing knows.
+    """
+    _require("compress", ["torch", "accelerate"])
+    from fpga.compression import command_settings, compress_to_file
+    from sw.data import load_dataset
+    from sw.importing import load_model
+
+    settings = command_settings(
+        bases=bases,
+        energy=energy,
+        kept=kept,
+        sparsity=sparsity,
+        epochs=epochs,
+        rate=rate,
+        dense_epochs=dense_epochs,
+        penni=penni,
+        preset=preset,
+        precision=precision,
+        device=device,
+        seed=seed,
+    )
+    network = load_model(model, weights=weights)
+    dataset = load_dataset(data)
+    compress_to_file(
+        network,
+        dataset,
+        settings,
+        output,
+        name=Path(model).stem,
+        folder=folder or output.with_name(f"{output.name}.work"),
+        console=_console(),
+    )
+
+
+@main.command("compile")
+@click.argument("network", type=click.Path(path_type=Path))
+@click.option("--preset", default="small", show_default=True, help="Configuration of the accelerator.")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Image file to write.",
+)
+def compile_(network, preset, output):
+    """Pack a network file for one configuration of the accelerator."""
+    from hw.config import Config
+    from sw.compiler import compile_network
+    from sw.image import write_image
+    from sw.network_file import read_network
+
+    program = compile_network(read_network(network)[0], Config.preset(preset))
+    write_image(output, program)
+    click.echo(f"{output}: {program.bits:,} bits for preset {preset}")
+
+
+@main.command()
 @click.argument("image", type=click.Path(path_type=Path))
 def inspect(image):
     """Show the layers, shapes and bits of an image file."""

@@ -15,11 +15,12 @@ from .run import calibration_images
 from .shrinking import shrink
 from .ternary import set_sparsity, sparsity, ternary_network, ternary_units
 
-__all__ = ["EscalateSettings", "escalate"]
+__all__ = ["TEACHER", "EscalateSettings", "escalate"]
 
-_TEACHER = Distillation(weight=0.7, temperature=3.0)
-_RETRAINING = TrainingSettings(epochs=30, rate=0.02, augmentation="crop-flip", distillation=_TEACHER)
-_REFINING = TrainingSettings(epochs=5, rate=0.002, augmentation="crop-flip", distillation=_TEACHER)
+#: How the network before compression teaches.
+TEACHER = Distillation(weight=0.7, temperature=3.0)
+_RETRAINING = TrainingSettings(epochs=30, rate=0.02, augmentation="crop-flip", distillation=TEACHER)
+_REFINING = TrainingSettings(epochs=5, rate=0.002, augmentation="crop-flip", distillation=TEACHER)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -52,7 +52,7 @@ class Run:
         self._record(name, network, time.perf_counter() - start)
         return network
 
-    def train(self, name, network, settings, *, warm=None, **hooks):
+    def train(self, name, network, settings, **hooks):
         """Train ``network`` in place as the phase ``name``; ``hooks`` as for ``sw.training.train``. Returns it."""
         start = time.perf_counter()
         self._show(name, 0.0, "")
@@ -67,14 +67,16 @@ class Run:
         self._record(name, network, time.perf_counter() - start, tuple(epochs))
         return network
 
+    def test_split(self):
+        """Images, uint8 [n, C, H, W], and labels that accuracies are measured on."""
+        images, labels = self.dataset.test_images, self.dataset.test_labels
+        # Splits often come sorted by class.
+        step = max(1, len(images) // (self.test_images or len(images)))
+        return images[::step], labels[::step]
+
     def accuracy(self, network):
         """Share of the test images that ``network`` classifies rightly."""
-        images, labels = self.dataset.test_images, self.dataset.test_labels
-        if self.test_images is not None:
-            # Splits often come sorted by class.
-            step = max(1, len(images) // self.test_images)
-            images, labels = images[::step], labels[::step]
-        return accuracy(network, images, labels)
+        return accuracy(network, *self.test_split())
 
     def _show(self, name, fraction, text):
         if self.progress is not None:
