@@ -16,8 +16,8 @@ from sim import reference
 from sim.network import accelerator_verilog, simulate
 from sim.simulators import build_simulator
 from sw.compiler import compile_network
+from sw.data import load_mnist
 from sw.image import read_image, write_image
-from sw.mnist import load_mnist
 from sw.model import DIGITS, outline
 from sw.network import TensorInfo
 from sw.pipeline import FULL, compress_mnist

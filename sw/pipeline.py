@@ -1,16 +1,14 @@
 """From images to an integer network in named steps: train, decompose, retrain, calibrate, refine, fold."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import torch
-
-from .mnist import Dataset, load_mnist
+from .data import Dataset, load_mnist
 from .model import DIGITS, ConvolutionSpec, float_network
 from .network import IntegerNetwork
 from .quantisation import calibrate, integer_network, quantised_network
 from .ternary import magnitude, ternary_network
-from .training import accuracy, fit, repeatable
+from .training import TrainingSettings, accuracy, repeatable, train
 
 __all__ = ["FULL", "QUICK", "STEPS", "CompressedMnist", "Effort", "compress_mnist"]
 
@@ -70,8 +68,9 @@ class _Clock:
         self.progress(step, 1.0)
         return result
 
-    def fit(self, step, *arguments, **options):
-        self.run(step, fit, *arguments, **options, progress=lambda fraction: self.progress(step, fraction))
+    def train(self, step, *arguments, **options):
+        report = lambda fraction, text: self.progress(step, fraction)  # noqa: E731
+        self.run(step, train, *arguments, **options, progress=report)
 
 
 def compress_mnist(*, seed=0, effort=FULL, sparsity=3e-5, progress=None):
@@ -103,20 +102,22 @@ def compress_mnist(*, seed=0, effort=FULL, sparsity=3e-5, progress=None):
     dataset = clock.run("load", load_mnist)
     # The training images come sorted by digit: a step through them takes some of each.
     every = slice(None, None, max(1, len(dataset.train_images) // effort.images))
-    images, labels = _tensors(dataset.train_images[every], dataset.train_labels[every])
-    test = _tensors(dataset.test_images, dataset.test_labels)
+    some = replace(
+        dataset, train_images=dataset.train_images[every], train_labels=dataset.train_labels[every]
+    )
+    test = dataset.test_images, dataset.test_labels
     with repeatable(seed):
         dense = float_network(DIGITS)
-        clock.fit("train", dense, images, labels, epochs=effort.train, rate=_TRAIN_RATE)
+        clock.train("train", dense, some, _settings(seed, effort.train, _TRAIN_RATE))
         accuracy_float = accuracy(dense, *test)
         ternary = clock.run("decompose", ternary_network, dense)
         retraining = {"penalty": lambda network: sparsity * magnitude(network)}
-        clock.fit("retrain", ternary, images, labels, epochs=effort.retrain, rate=_RETRAIN_RATE, **retraining)
-        some = images[:: max(1, len(images) // _CALIBRATION_IMAGES)]
-        scales = clock.run("calibrate", calibrate, ternary, some)
+        clock.train("retrain", ternary, some, _settings(seed, effort.retrain, _RETRAIN_RATE), **retraining)
+        few = some.train_images[:: max(1, len(some.train_images) // _CALIBRATION_IMAGES)]
+        scales = clock.run("calibrate", calibrate, ternary, few)
         twin = quantised_network(ternary, scales)
-        clock.fit("refine", twin, images, labels, epochs=effort.refine, rate=_REFINE_RATE, **retraining)
-        network = clock.run("fold", integer_network, twin, "digits", tuple(images.shape[1:]))
+        clock.train("refine", twin, some, _settings(seed, effort.refine, _REFINE_RATE), **retraining)
+        network = clock.run("fold", integer_network, twin, "digits", some.shape)
         return CompressedMnist(
             network=network,
             accuracy_float=accuracy_float,
@@ -129,5 +130,14 @@ def compress_mnist(*, seed=0, effort=FULL, sparsity=3e-5, progress=None):
         )
 
 
-def _tensors(images, labels):
-    return torch.from_numpy(images) / 255, torch.from_numpy(labels)
+def _settings(seed, epochs, rate):
+    return TrainingSettings(
+        epochs=epochs,
+        rate=rate,
+        batch=64,
+        optimiser="adamw",
+        smoothing=0.05,
+        augmentation="affine",
+        seed=seed,
+        evaluate_every=0,
+    )
