@@ -125,6 +125,10 @@ def _bytes_type(kind, *_):
     return np.dtype(np.uint8)
 
 
+def _from_buffer(content, kind, shape, order):
+    return np.frombuffer(content, kind).reshape(shape, order=order)
+
+
 _rebuild = np.empty(0, np.uint8).__reduce__()[0]
 #: What a pickled array of bytes refers to, by the names of numpy 1 and 2, and how Python 3 writes bytes for Python 2.
 _ALLOWED = {
@@ -132,6 +136,7 @@ _ALLOWED = {
     ("numpy._core.multiarray", "_reconstruct"): _rebuild,
     ("numpy", "ndarray"): np.ndarray,
     ("numpy", "dtype"): _bytes_type,
+    ("numpy._core.numeric", "_frombuffer"): _from_buffer,
     ("_codecs", "encode"): codecs.encode,
 }
 

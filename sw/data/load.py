@@ -53,7 +53,7 @@ def load_dataset(source, *, size=None):
 def _height_and_width(size):
     if size is None:
         return None
-    pair = (size, size) if isinstance(size, int) else tuple(size)
+    pair = tuple(size) if isinstance(size, (tuple, list)) else (size, size)
     if len(pair) != 2 or not all(isinstance(extent, int) and extent >= 1 for extent in pair):
         raise ValueError(f"expected a size as one or two whole numbers of pixels, got {size!r}")
     return pair
