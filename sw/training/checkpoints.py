@@ -1,0 +1,114 @@
+"""State of a training run in a file that is whole at every moment, and that only the same run goes on from."""
+
+import contextlib
+import hashlib
+import os
+import pickle
+import random
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+
+__all__ = ["Checkpoint", "identity", "random_state", "restore_random_state"]
+
+
+class Checkpoint:
+    """A file with the state of one run.
+
+    Parameters
+    ----------
+    path : path
+        Its folder is made if it is missing.
+    run : dict
+        As from ``identity``.
+    """
+
+    def __init__(self, path, run):
+        self._path = Path(path)
+        self._run = run
+
+    def save(self, state):
+        """Replaces the file in one step; ``state`` is of tensors, numbers, strings and containers.
+
+        Raises
+        ------
+        ValueError
+            If the file cannot be written.
+        """
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}.")
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    torch.save({"run": self._run, "state": state}, file)
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.replace(temporary, self._path)
+            finally:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(temporary)
+        except OSError as error:
+            raise ValueError(
+                f"{self._path}: expected to write a checkpoint, got {error.strerror or error}"
+            ) from None
+
+    def load(self):
+        """The state last saved, or ``None`` if there is none.
+
+        Raises
+        ------
+        ValueError
+            If the file is of another run, naming the first difference, or no checkpoint.
+        """
+        try:
+            content = torch.load(self._path, weights_only=True, map_location="cpu")
+            run, state = content["run"], content["state"]
+        except FileNotFoundError:
+            return None
+        except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
+            raise ValueError(
+                f"{self._path}: expected a checkpoint of a training run, got a file that is none "
+                f"({type(error).__name__}): delete it, or name another"
+            ) from None
+        for name in dict.fromkeys([*self._run, *run]):
+            if run.get(name) != self._run.get(name):
+                raise ValueError(
+                    f"{self._path}: expected a checkpoint of this run with {name} {self._run.get(name)!r}, "
+                    f"got one with {run.get(name)!r}: delete it, or name another"
+                )
+        return state
+
+
+def identity(network, dataset, settings, **others):
+    """What a run is, as a dictionary of plain values: settings, shapes of the network, data set, and ``others``."""
+    shapes = [(name, tuple(value.shape), str(value.dtype)) for name, value in network.state_dict().items()]
+    images = (dataset.train_images.shape, dataset.classes, dataset.train_labels.tobytes())
+    return {**settings.effective(), "network": _digest(shapes), "data set": _digest(images), **others}
+
+
+def _digest(value):
+    return hashlib.sha256(repr(value).encode()).hexdigest()[:16]
+
+
+def random_state(device):
+    """State of all global random generators: of torch, Python and numpy."""
+    numbers = np.random.get_state(legacy=False)  # noqa: NPY002 - code that uses the global generator must go on with it
+    return {
+        "torch": torch.get_rng_state(),
+        "device": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
+        "python": random.getstate(),
+        "numpy": {**numbers, "state": {**numbers["state"], "key": numbers["state"]["key"].tolist()}},
+    }
+
+
+def restore_random_state(state, device):
+    """The opposite of ``random_state``."""
+    torch.set_rng_state(state["torch"])
+    if state["device"] is not None and device.type == "cuda":
+        torch.cuda.set_rng_state(state["device"], device)
+    random.setstate(state["python"])
+    numbers = state["numpy"]
+    key = np.array(numbers["state"]["key"], np.uint32)
+    np.random.set_state({**numbers, "state": {**numbers["state"], "key": key}})  # noqa: NPY002 - as above
