@@ -91,7 +91,7 @@ def run(config, folder, *, images=8, seed=0, settings=FULL, console):
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "report.json").unlink(missing_ok=True)
     steps = Steps(console)
-    files = {"verilog": "farthing.v", "image": "mnist.farthing"}
+    files = {"verilog": "farthing.v", "image": "mnist.image"}
 
     with steps.step("generate Verilog"):
         replace_file(folder / files["verilog"], generate(config))

@@ -107,18 +107,20 @@ def examples(text):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_examples_run(page, tmp_path, monkeypatch):
     """With little training, and with the arguments of the simulation checked instead of minutes spent on it."""
-    pipeline = pytest.importorskip("sw.pipeline")
-    compress, simulate = pipeline.compress_mnist, network.simulate
+    pytest.importorskip("torch")
+    from sw import digits
+
+    compress, simulate = digits.compress_digits, network.simulate
 
     def compress_quickly(*arguments, **options):
         inspect.signature(compress).bind(*arguments, **options)
-        return compress(effort=pipeline.QUICK)
+        return compress(settings=digits.QUICK, images=640)
 
     def accept(*arguments, **options):
         inspect.signature(simulate).bind(*arguments, **options)
         return SimpleNamespace(mismatches=(), passed=True)
 
-    monkeypatch.setattr(pipeline, "compress_mnist", compress_quickly)
+    monkeypatch.setattr(digits, "compress_digits", compress_quickly)
     monkeypatch.setattr(network, "simulate", accept)
     monkeypatch.chdir(tmp_path)
     for example in examples(page.read_text()):

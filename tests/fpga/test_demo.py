@@ -19,14 +19,16 @@ from sw.unpack import unpack
 @pytest.fixture(scope="module")
 def compressed():
     """A network that was trained for a moment; the demonstration itself trains for a minute."""
-    pipeline = pytest.importorskip("sw.pipeline")
-    return pipeline.compress_mnist(seed=3, effort=pipeline.QUICK)
+    pytest.importorskip("torch")
+    from sw import digits
+
+    return digits.compress_digits(seed=3, settings=digits.QUICK, images=640)
 
 
 @pytest.fixture
 def demo(compressed, monkeypatch, tmp_path):
     """Runs the command with that network; gives its result and the folder."""
-    monkeypatch.setattr("fpga.demo.compress_mnist", lambda **options: compressed)
+    monkeypatch.setattr("fpga.demo.compress_digits", lambda **options: compressed)
 
     def run(*arguments):
         return CliRunner().invoke(main, ["demo", "--out", str(tmp_path / "out"), *arguments])
@@ -58,7 +60,7 @@ def test_every_tensor_equals_the_reference(demo, compressed):
     for layer in report["layers"]:
         if layer["name"] in dense:
             assert layer["dense_ideal_cycles"] == dense[layer["name"]] / Config.preset("small").multipliers
-    assert report["accuracy_float"] == compressed.accuracy_float
+    assert report["accuracy_float"] == compressed.compressed.accuracy_before
     dataset = compressed.dataset
     assert report["accuracy_integer"] == reference.accuracy(
         compressed.network, dataset.test_images, dataset.test_labels
@@ -107,7 +109,7 @@ def test_a_difference_fails_the_demonstration(demo, monkeypatch):
     ],
 )
 def test_refused_before_training(demo, monkeypatch, arguments, words):
-    monkeypatch.setattr("fpga.demo.compress_mnist", lambda **options: pytest.fail("trained all the same"))
+    monkeypatch.setattr("fpga.demo.compress_digits", lambda **options: pytest.fail("trained all the same"))
     result = demo(*arguments)
     assert result.exit_code == 1
     (line,) = result.stderr.splitlines()
@@ -119,7 +121,7 @@ def test_refused_before_training(demo, monkeypatch, arguments, words):
 def test_missing_compiler_shows_before_training(demo, no_hardware, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", "")
     monkeypatch.setenv("FARTHING_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("fpga.demo.compress_mnist", lambda **options: pytest.fail("trained all the same"))
+    monkeypatch.setattr("fpga.demo.compress_digits", lambda **options: pytest.fail("trained all the same"))
     result = demo()
     assert result.exit_code == 1, result.output
     (line,) = result.stderr.splitlines()
