@@ -100,17 +100,20 @@ def test_sampled_layers_are_parts_of_the_whole():
         assert cut.any(), name
 
 
-def test_the_stem_of_resnet18_is_the_same_sum():
+@pytest.mark.parametrize(("channels", "planes"), [(1, 6), (2, 11), (3, 17), (4, 22)])
+def test_the_stem_of_resnet18_is_the_same_sum(channels, planes):
     random = np.random.default_rng(3)
-    image, weights = random.integers(-9, 10, (2, 12, 16)), random.integers(-9, 10, (4, 2, 7, 7))
+    image = random.integers(-9, 10, (channels, 12, 16))
+    weights = random.integers(-9, 10, (4, channels, 7, 7))
 
     def convolve(source, kernels):
         windows = np.lib.stride_tricks.sliding_window_view(source, kernels.shape[2:], axis=(1, 2))
         return np.einsum("cyxrs,kcrs->kyx", windows[:, ::2, ::2], kernels)
 
     expected = convolve(np.pad(image, ((0, 0), (3, 3), (3, 3))), weights)
+    assert len(stem_planes(image)) == planes
     assert (convolve(stem_planes(image), stem_taps(weights)) == expected).all()
-    assert (stem_taps(np.ones((1, 1, 7, 7))) != 0).sum() == 49
+    assert (stem_taps(np.ones((1, channels, 7, 7))) != 0).sum() == 49 * channels
 
 
 def test_images_are_smooth():
