@@ -29,6 +29,7 @@ OUTSIDE = (
     r"openFPGALoader -b ulx3s \S+\.bit",
     r"gtkwave \S+",
     r"surfer \S+",
+    r"accelerate launch (--multi_gpu --num_processes \d+ )?train\.py",
 )
 
 #: Commands that take a moment are run as they stand; the file they write goes to an empty folder.

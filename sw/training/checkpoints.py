@@ -62,11 +62,11 @@ class Checkpoint:
         ValueError
             If the file is of another run, naming the first difference, or no checkpoint.
         """
+        if not self._path.exists():
+            return None
         try:
             content = torch.load(self._path, weights_only=True, map_location="cpu")
             run, state = content["run"], content["state"]
-        except FileNotFoundError:
-            return None
         except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
             raise ValueError(
                 f"{self._path}: expected a checkpoint of a training run, got a file that is none "

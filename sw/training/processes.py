@@ -1,10 +1,11 @@
 """Where training runs: one process on one device, or several that ``accelerate launch`` started."""
 
 import contextlib
+import os
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
-from accelerate.utils import gather_object
+from accelerate.utils import broadcast, gather_object
 
 __all__ = ["Processes"]
 
@@ -32,10 +33,13 @@ class Processes:
 
     def __init__(self, device):
         # Which parameters are trained may change between epochs, so none may be expected to have a gradient.
-        unused = DistributedDataParallelKwargs(find_unused_parameters=True)
+        unused = DistributedDataParallelKwargs(find_unused_parameters=True, broadcast_buffers=False)
+        # Left to itself, accelerate takes processes without a GPU for strangers to each other.
+        launched = int(os.environ.get("WORLD_SIZE", 1)) > 1
+        without = device == "cpu" or not torch.accelerator.is_available()
         # Precision is a setting of each run; accelerate's is one for the life of the process.
         self._accelerator = Accelerator(
-            mixed_precision="no", device_placement=False, kwargs_handlers=[unused]
+            cpu=launched and without, mixed_precision="no", device_placement=False, kwargs_handlers=[unused]
         )
         self.index, self.count = self._accelerator.process_index, self._accelerator.num_processes
         self.first = self._accelerator.is_main_process
@@ -55,6 +59,17 @@ class Processes:
     def backward(self, loss):
         """Gradients of ``loss``."""
         self._accelerator.backward(loss)
+
+    def share_buffers(self, network):
+        """Gives all processes the statistics of batch norm, and all else that is no parameter, of the first."""
+        if self.count == 1:
+            return
+        buffers = [buffer for buffer in network.buffers() if buffer.is_floating_point()]
+        together = broadcast(torch.cat([buffer.flatten() for buffer in buffers]))
+        for buffer, values in zip(
+            buffers, together.split([buffer.numel() for buffer in buffers]), strict=True
+        ):
+            buffer.copy_(values.view_as(buffer))
 
     def sums(self, *numbers):
         """Each number, summed over all processes, as floats."""

@@ -101,8 +101,7 @@ class Run:
         images, labels = self.batches.batch(self.epoch, self.step, order)
         loss, right = self._loss(images, labels)
         # One exchange a step keeps all processes of one mind: on the loss, and on when to save.
-        due = time.monotonic() - self.saved >= 60 * self.settings.checkpoint_minutes
-        total, right, due = self.processes.sums(loss.detach(), right, due and self.processes.first)
+        total, right, due = self.processes.sums(loss.detach(), right, self.processes.first and self._due())
         if not math.isfinite(total):
             raise ValueError(
                 f"epoch {self.epoch + 1}, step {self.step + 1}: expected a finite loss, got {total}: "
@@ -113,6 +112,7 @@ class Run:
         if self.settings.clip is not None:
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip)
         self.optimiser.step()
+        self.processes.share_buffers(self.network)
         self.on_step(self.network, (done + 1) / self.steps)
         if self.average is not None:
             self.average.update(self.network)
@@ -190,6 +190,11 @@ class Run:
             text += f" test {test:.1%}"
         self.progress(fraction, text.replace("%", " %"))
 
+    def _due(self):
+        if self.checkpoint is None:
+            return False
+        return time.monotonic() - self.saved >= 60 * self.settings.checkpoint_minutes
+
     def _save(self):
         self.saved = time.monotonic()
         states = self.processes.gather(random_state(self.processes.device))
@@ -214,6 +219,8 @@ class Run:
     def _resume(self):
         state = self.checkpoint.load()
         if state is None:
+            # A file that cannot be written is better known now than after an epoch.
+            self._save()
             return
         self.epoch, self.step = state["epoch"], state["step"]
         # What the function did to the epoch's beginning and the state does not hold is done again; the rest is overwritten.

@@ -12,8 +12,8 @@ _CHOICES = {
     "augmentation": (None, "crop-flip", "affine"),
     "precision": ("float32", "bfloat16"),
 }
-#: Settings that change how a run is made, but not what it computes.
-_WITHOUT_EFFECT = ("checkpoint_minutes",)
+#: Settings that say where and how a run is made, not what it computes.
+_WITHOUT_EFFECT = ("checkpoint_minutes", "device")
 
 
 def _setting(default, meaning):
