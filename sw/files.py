@@ -26,6 +26,8 @@ def replace_file(path, content):
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
         # mkstemp is private to the user; an output file is as readable as any other.
         umask = os.umask(0)
         os.umask(umask)

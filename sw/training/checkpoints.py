@@ -1,15 +1,15 @@
 """State of a training run in a file that is whole at every moment, and that only the same run goes on from."""
 
-import contextlib
 import hashlib
-import os
+import io
 import pickle
 import random
-import tempfile
 from pathlib import Path
 
 import numpy as np
 import torch
+
+from ..files import replace_file
 
 __all__ = ["Checkpoint", "identity", "random_state", "restore_random_state"]
 
@@ -37,18 +37,11 @@ class Checkpoint:
         ValueError
             If the file cannot be written.
         """
+        content = io.BytesIO()
+        torch.save({"run": self._run, "state": state}, content)
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}.")
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    torch.save({"run": self._run, "state": state}, file)
-                    file.flush()
-                    os.fsync(file.fileno())
-                os.replace(temporary, self._path)
-            finally:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(temporary)
+            replace_file(self._path, content.getvalue())
         except OSError as error:
             raise ValueError(
                 f"{self._path}: expected to write a checkpoint, got {error.strerror or error}"
