@@ -1,0 +1,165 @@
+"""All methods in a row on pictures that can be learned in seconds; resuming; refusals."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from sim.reference import run as reference
+from sw.compression.compress import CompressionSettings, compress
+from sw.compression.escalate import EscalateSettings
+from sw.compression.exact import integer_accuracy
+from sw.compression.outline import outline
+from sw.compression.penni import PenniSettings
+from sw.compression.plan import plan_layers
+from sw.compression.requantisation import IntegerLimits
+from sw.compression.run import Run
+from sw.model import new_network
+from sw.network import Convolution
+from sw.network_file import network_bytes
+from sw.training import Distillation, TrainingSettings, repeatable
+from tests.sw.compression.networks import EVERY_KIND, PLAIN, dense
+from tests.sw.training.patterns import PIXELS, patterns, small_network
+
+TRAINING = TrainingSettings(epochs=8, rate=0.02, batch=32, evaluate_every=0, checkpoint_minutes=0)
+TEACHER = Distillation(weight=0.5, temperature=2.0)
+SETTINGS = CompressionSettings(
+    dense=dataclasses.replace(TRAINING, epochs=12),
+    penni=PenniSettings(retraining=TRAINING, tuning=TRAINING, zeros=0.3),
+    escalate=EscalateSettings(
+        sparsity=0.6,
+        retraining=dataclasses.replace(TRAINING, distillation=TEACHER),
+        refining=dataclasses.replace(TRAINING, epochs=2, rate=0.002, distillation=TEACHER),
+    ),
+)
+PHASES = ["dense", "decompose", "retrain", "prune", "tune", "shrink"] + [
+    "ternary",
+    "ternary-retrain",
+    "ternary-shrink",
+    "quantise",
+    "refine",
+]
+
+
+def made(folder=None, settings=SETTINGS, progress=None):
+    with repeatable(4):
+        run = Run(dataset=patterns(), folder=folder, progress=progress)
+        return compress(small_network(), run.dataset, settings, run, name="patterns")
+
+
+@pytest.fixture(scope="module")
+def whole():
+    return made()
+
+
+def test_every_phase_is_recorded_with_its_accuracy(whole):
+    assert [phase.name for phase in whole.phases] == PHASES
+    assert whole.accuracy_before > 0.8 and whole.accuracy >= whole.accuracy_before - 0.1
+    zeros = {phase.name: phase.zeros for phase in whole.phases}
+    assert zeros["dense"] is None and zeros["ternary-retrain"] > 0.5
+
+
+def test_integers_are_the_twin(whole):
+    data = patterns()
+    assert abs(integer_accuracy(whole.integers, data.test_images, data.test_labels) - whole.accuracy) <= 0.02
+    assert whole.integers.input.signed and whole.integers.pixels == PIXELS
+    tensors = reference(whole.integers, PIXELS.integers(data.test_images[:4]))
+    assert tensors["classify"].shape == (4, 4, 1, 1) and len(np.unique(tensors["classify"])) > 4
+
+
+def test_integers_fit_every_preset(whole):
+    limits = IntegerLimits.of()
+    for layer in whole.integers.layers:
+        if isinstance(layer, Convolution):
+            assert np.abs(layer.multiplier).max() < limits.multiplier
+            assert np.abs(layer.bias).max() < limits.bias
+
+
+class Killed(Exception):
+    """A run that ends where it should not."""
+
+
+@pytest.mark.parametrize("phase", ["retrain", "refine"])
+def test_a_killed_run_goes_on_where_it_was(whole, tmp_path, phase):
+    def stop(name, fraction, text):
+        if name == phase and fraction > 0.3:
+            raise Killed
+
+    with pytest.raises(Killed):
+        made(tmp_path, progress=stop)
+    again = made(tmp_path)
+    assert network_bytes(again.integers) == network_bytes(whole.integers)
+    assert [phase.name for phase in again.phases] == PHASES
+
+
+def test_penni_alone_makes_no_integers():
+    settings = CompressionSettings(
+        penni=PenniSettings(retraining=TRAINING, tuning=TRAINING, zeros=0.3), escalate=None
+    )
+    alone = made(settings=settings)
+    assert alone.integers is None and alone.phases[-1].name == "shrink"
+
+
+def test_images_of_another_shape_are_refused():
+    data = patterns()
+    data = dataclasses.replace(
+        data, train_images=data.train_images[:, :, :7], test_images=data.test_images[:, :, :7]
+    )
+    with pytest.raises(ValueError, match="expected images of 3x8x8 as the network reads, got 3x7x8"):
+        compress(small_network(), data, SETTINGS, Run(dataset=data))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"sparsity": 1.0}, r"expected a sparsity from 0 to below 1, got 1\.0"),
+        ({"ramp": 0.9, "freeze": 0.5}, "expected 0 < ramp <= freeze <= 1, got a ramp"),
+    ],
+)
+def test_impossible_settings_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        EscalateSettings(**changes)
+
+
+def test_outline_has_the_shapes_of_what_will_be_made(whole):
+    torch.manual_seed(1)
+    network = small_network()
+    plans = plan_layers(network, bases=5, kept=2)
+    shape = outline(PIXELS, network.layers, plans)
+    for layer, drawn in zip(whole.integers.layers, shape.layers, strict=True):
+        assert type(layer) is type(drawn) and layer.name == drawn.name
+        if isinstance(layer, Convolution) and layer.own_bases:
+            assert np.array_equal(layer.coefficients, drawn.coefficients)
+    assert shape.tensors().keys() == whole.integers.tensors().keys()
+
+
+def test_outline_holds_every_kind_of_layer_but_tables():
+    layers = tuple(layer for layer in EVERY_KIND if layer.name not in ("swish", "average", "last"))
+    shape = outline(PLAIN, layers, plan_layers(new_network(PLAIN, layers)))
+    assert [layer.name for layer in shape.layers] == [layer.name for layer in layers]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"bases": 0}, "expected at least 1 of bases, got 0"), ({"energy": 2.0}, "expected a share of energy")],
+)
+def test_impossible_plans_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        plan_layers(small_network(), **options)
+
+
+def test_plans_follow_the_layers():
+    plans = plan_layers(dense(), bases=6, kept=3, planes=2)
+    assert {name: (plan.bases, plan.kept) for name, plan in plans.items()} == {
+        "first": (None, None),
+        "down": (6, 3),
+        "shortcut": (2, 2),
+        "add": (6, 3),
+        "depth": (None, None),
+        "scale": (None, None),
+        "swish": (6, 3),
+        "last": (4, 4),
+    }
+    energies = plan_layers(dense(), energy=0.99)
+    assert all(energies[name].bases == energies[name].kept > 4 for name in ("down", "add", "swish"))
