@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Pixels"]
+__all__ = ["Pixels", "pixels_of"]
 
 _PIXEL_HIGH = 255
 
@@ -73,3 +73,40 @@ class Pixels:
             return images.astype(np.int64)
         offset, gain = (np.array(part)[:, None, None] for part in (self.offset, self.gain))
         return np.floor((images - offset) * (gain / self.scale) + 0.5).clip(-128, 127).astype(np.int64)
+
+
+def pixels_of(channels, height, width, mean=None, std=None):
+    """Pixels of a network that was trained to read ``(pixel / 255 - mean) / std``.
+
+    Parameters
+    ----------
+    channels, height, width : int
+        Of the image.
+    mean, std : sequence of float, or float, or None
+        By channel, or the same for all, where a white pixel is 1, as torchvision's ``Normalize`` has them; by default 0 and 1.
+
+    Raises
+    ------
+    ValueError
+        If there are not as many as channels, or a ``std`` is not above 0.
+    """
+    mean = _by_channel("mean", channels, 0.0 if mean is None else mean)
+    std = _by_channel("std", channels, 1.0 if std is None else std)
+    if min(std) <= 0:
+        raise ValueError(f"expected std above 0, got {std}; give the std that the network was trained with")
+    return Pixels(
+        channels=channels,
+        height=height,
+        width=width,
+        offset=tuple(_PIXEL_HIGH * value for value in mean),
+        gain=tuple(1 / (_PIXEL_HIGH * value) for value in std),
+    )
+
+
+def _by_channel(name, channels, values):
+    values = (float(values),) * channels if isinstance(values, (int, float)) else tuple(map(float, values))
+    if len(values) != channels:
+        raise ValueError(
+            f"expected one {name}, or {channels}, one for each channel, got {len(values)}; give as many as there are channels"
+        )
+    return values
