@@ -233,7 +233,7 @@ def compression(network, program):
     for layer in network.layers:
         if isinstance(layer, Convolution):
             outputs = len(layer.coefficients)
-            dense += _DENSE_BITS * (layer.dense_weights + outputs)
+            dense += 0 if layer.fixed else _DENSE_BITS * (layer.dense_weights + outputs)
             zeros_free += _TERNARY_BITS * int(np.count_nonzero(layer.coefficients))
             zeros_free += _TAP_BITS * layer.bases.size
             zeros_free += outputs * (config.multiplier_bits + config.bias_bits)

@@ -80,6 +80,8 @@ class Convolution:
     residual_multiplier: int = 0
     #: Groups of the layer before it was compressed; coefficients between groups are zero. Only counting needs it.
     groups: int = 1
+    #: Coefficients that mean a selection or a copy, which the network before had no weights for. Only counting needs it.
+    fixed: bool = False
     #: int64 [256]: any other activation function, or ``None``.
     table: np.ndarray | None = None
     #: Range of the table: -128..127, or 0..255.
@@ -102,9 +104,9 @@ class Convolution:
 
     @property
     def dense_weights(self):
-        """Weights of the layer before it was compressed."""
+        """Weights of the layer before it was compressed; 0 where they are fixed."""
         outputs, channels, _ = self.coefficients.shape
-        return outputs * (channels // self.groups) * self.kernel[0] * self.kernel[1]
+        return 0 if self.fixed else outputs * (channels // self.groups) * self.kernel[0] * self.kernel[1]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

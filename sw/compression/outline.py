@@ -76,4 +76,5 @@ def _convolution(layer, plan):
         high=255 if layer.activation.low >= 0 else 127,
         residual=layer.residual,
         groups=layer.groups,
+        fixed=layer.fixed,
     )

@@ -128,6 +128,7 @@ class QuantisedConvolution(nn.Module):
             residual=self.layer.residual,
             residual_multiplier=residual_multiplier,
             groups=self.layer.groups,
+            fixed=self.layer.fixed,
             table=self.table(),
             table_signed=self.sums is not None and self.output.signed,
         )
