@@ -327,9 +327,65 @@ def compile_(network, preset, output):
 
 
 @main.command()
-@click.argument("image", type=click.Path(path_type=Path))
-def inspect(image):
-    """Show the layers, shapes and bits of an image file."""
-    from fpga.inspection import show
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--preset", help="Of a network file: count the bits of its image for this configuration.")
+def inspect(file, preset):
+    """Show what is in a network file or an image file.
 
-    show(_console(), image)
+    Of a network: what every layer stores, computes and moves, before and after compression. Of an image: layers, shapes, and
+    bits of every memory.
+    """
+    from fpga.inspection import is_network_file, show
+    from hw.config import Config
+
+    config = None if preset is None else Config.preset(preset)
+    if not is_network_file(file):
+        if config is not None:
+            raise ValueError(f"expected no --preset with an image, which is for one already, got {preset}")
+        show(_console(), file)
+        return
+    from fpga.network_report import show_network
+    from sw.network_file import read_network
+
+    show_network(_console(), read_network(file)[0], config)
+
+
+@main.command()
+@click.argument("network", type=click.Path(path_type=Path))
+@click.option("--preset", default="small", show_default=True, help="Configuration of the accelerator.")
+@click.option(
+    "--clock", default=50.0, show_default=True, type=click.FloatRange(0, min_open=True), help="In MHz."
+)
+@click.option(
+    "--link",
+    default=100_000.0,
+    show_default=True,
+    type=click.FloatRange(0, min_open=True),
+    help="Bytes a second of the host link; the default is a serial line of 1 MBd.",
+)
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Picture to write, .svg or .png.",
+)
+def roofline(network, preset, clock, link, output):
+    """Draw what a configuration could reach on each layer of a network file, and what it does.
+
+    Cycles are those of an image of random pixels, from the cycle model.
+    """
+    from hw.config import Config
+
+    config = Config.preset(preset)
+    _require("report", ["matplotlib"])
+    from fpga.complexity_tables import roofline_table
+    from fpga.network_report import measure_roofline
+    from fpga.roofline_plot import NOTE, write_roofline
+    from sw.network_file import read_network
+
+    integers = read_network(network)[0]
+    result = measure_roofline(integers, config, clock, link)
+    write_roofline(output, result, f"{integers.name}, preset {preset} at {clock:g} MHz", NOTE)
+    _console().print(roofline_table(result))
+    click.echo(f"{output}: roofline of {len(result.before)} layers")

@@ -8,7 +8,13 @@ from sw.image import read_image
 from sw.network import Convolution
 from sw.unpack import unpack
 
-__all__ = ["show"]
+__all__ = ["is_network_file", "show"]
+
+
+def is_network_file(path):
+    """Whether the file begins as network files do, not as images do: JSON after a length of 64 bits."""
+    with open(path, "rb") as file:
+        return file.read(9)[8:] == b"{"
 
 
 def show(console, path):

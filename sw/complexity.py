@@ -146,6 +146,7 @@ def _of_integers(layer):
         scales=outputs,
         pairs=int(np.count_nonzero(coefficients.any(axis=1))),
         taps=layer.bases.size,
+        own=(layer.bases.size, int(np.count_nonzero(layer.bases))) if layer.own_bases else None,
         shared=None if layer.own_bases or tuple(layer.kernel) == (1, 1) else bases,
     )
 
@@ -186,6 +187,9 @@ def _with_weights(layer, geometry, sources, stored, widths, dense_widths, bits=N
     row = {"name": layer.name, "kind": geometry.kind, "shape": geometry.target, "dense": dense}
     if stored is None:
         return LayerComplexity(**row, compressed=None)
+    coefficients, nonzero = stored.own or (stored.coefficients, stored.nonzero)
+    if geometry.fixed:
+        coefficients = nonzero = 0
     compressed = Work(
         **operations(geometry, stored),
         **storage(stored, widths, bits),
@@ -194,7 +198,7 @@ def _with_weights(layer, geometry, sources, stored, widths, dense_widths, bits=N
     return LayerComplexity(
         **row,
         compressed=compressed,
-        coefficients=0 if geometry.fixed else stored.coefficients,
-        nonzero=0 if geometry.fixed else stored.nonzero,
+        coefficients=coefficients,
+        nonzero=nonzero,
         penni_operations=penni_operations(geometry, stored),
     )

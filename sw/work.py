@@ -129,6 +129,9 @@ class Stored:
     #: Pairs of output channel and basis with any coefficient, and numbers of all bases; ``None``: there are no bases.
     pairs: int | None = None
     taps: int = 0
+    #: Numbers of bases that are weights of single output channels, and those that are not zero: what is left of the dense
+    #: weights. Their coefficients are then only ones. ``None`` where bases are shared.
+    own: tuple[int, int] | None = None
     #: Bases that PENNI would convolve every input channel with, or ``None`` where it would not.
     shared: int | None = None
 
@@ -155,8 +158,9 @@ def storage(stored, widths, bits):
     if stored.pairs is None or value > 1:
         # Without a mask every place takes a value; a sign alone cannot be zero.
         counted = min(with_mask, stored.coefficients * value)
+    parameters = stored.nonzero + stored.taps if stored.own is None else stored.own[1]
     return {
-        "parameters": stored.nonzero + stored.taps + stored.scales,
+        "parameters": parameters + stored.scales,
         "bits": counted + others if bits is None else bits,
         "bits_zeros_free": stored.nonzero * free + others,
     }
@@ -174,5 +178,4 @@ def penni_operations(geometry, stored):
     if stored.shared is not None:
         bases = channels * stored.shared * math.prod(geometry.kernel)
         return geometry.places * (bases + stored.nonzero)
-    weights = stored.nonzero if stored.pairs is None or geometry.kernel == (1, 1) else geometry.weights
-    return geometry.places * weights
+    return geometry.places * (stored.nonzero if stored.own is None else stored.own[1])

@@ -84,7 +84,7 @@ def _check_farthing(words):
         assert words in (["--version"], ["--help"], ["-h"])
         return
     context = main.commands[words[0]].make_context(words[0], list(words[1:]))
-    if "preset" in context.params:
+    if context.params.get("preset") is not None:
         Config.preset(context.params["preset"])
     if "board_name" in context.params:
         find_board(context.params["board_name"])

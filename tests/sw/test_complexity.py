@@ -240,6 +240,19 @@ def test_integer_layer_by_hand():
     assert row.compressed.map_bytes == 24 * 7
 
 
+def test_weights_of_single_channels_are_no_coefficients():
+    """A first layer in 8 bits: a basis for each of its three channels, some of its weights zero."""
+    bases = np.ones((4, 3, 3, 3), np.int8)
+    bases[0] = 0
+    every = np.broadcast_to(np.eye(3, dtype=np.int8), (4, 3, 3)).copy()
+    (row,) = integer_complexity(integers(coefficients=every, bases=bases))
+    assert (row.coefficients, row.nonzero) == (108, 81)
+    assert row.compressed.parameters == 81 + 4
+    assert row.compressed.multiply_adds == row.dense.multiply_adds == 24 * 108
+    assert row.penni_operations == 24 * 81
+    assert row.compressed.bits == 36 + 12 + 108 * 8 + 4 * 56
+
+
 def test_selections_of_integers_are_stored_but_do_not_compute():
     coefficients = np.zeros((4, 3, 1), np.int8)
     coefficients[:3, :, 0] = np.eye(3)
