@@ -46,7 +46,8 @@ def logits(network, images, *, batch=500, precision="float32"):
 def accuracy(network, images, labels, *, batch=500, precision="float32"):
     """Fraction of ``images`` whose highest logit is the label's; arguments as for ``logits``, ``labels`` int64 [n]."""
     answers = logits(network, images, batch=batch, precision=precision).argmax(1)
-    return int((answers == torch.as_tensor(labels).cpu()).sum()) / len(images)
+    labels = labels.cpu() if isinstance(labels, torch.Tensor) else labels
+    return int((answers.numpy() == np.asarray(labels)).sum()) / len(images)
 
 
 def autocast(device, precision):

@@ -178,7 +178,7 @@ class Run:
     def _share_right(self):
         mine = slice(self.processes.index, None, self.processes.count)
         answers = logits(self.network, self.dataset.test_images[mine], precision=self.settings.precision)
-        right = (answers.argmax(1) == torch.from_numpy(self.dataset.test_labels[mine])).sum()
+        right = (answers.argmax(1).numpy() == self.dataset.test_labels[mine]).sum()
         return self.processes.sums(right)[0] / len(self.dataset.test_images)
 
     def _report(self, test=None):

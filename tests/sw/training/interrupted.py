@@ -35,8 +35,9 @@ def noise(network):
 
 
 def alternate(network, epoch):
-    """Freezes something, and changes a weight."""
-    network.unit("first").weight.requires_grad_(epoch != 1)
+    """Freezes something from the second epoch on, and changes a weight."""
+    if epoch == 1:
+        network.unit("first").weight.requires_grad_(False)
     with torch.no_grad():
         network.unit("second").weight *= 0.9
 
@@ -46,7 +47,8 @@ def run(checkpoint, *, seed=0, on_step=None, settings=SETTINGS, dataset=None, ne
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002
     with repeatable(seed):
-        network = network or small_network()
+        # As a network is that was just measured.
+        network = (network or small_network()).eval()
         records = train(
             network,
             dataset or patterns(),

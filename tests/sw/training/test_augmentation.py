@@ -80,6 +80,10 @@ def test_every_image_comes_once_an_epoch_with_its_label(kind):
         assert torch.equal(images.amax((1, 2, 3)).round(), labels * 60.0 + 20)
         again, _ = batches.batch(3, step, order)
         assert torch.equal(images, again)
+        # The same images in another epoch, and in another step.
+        alike = np.tile(order[16 * step : 16 * step + 16], 6)
+        for other in (batches.batch(4, step, order), batches.batch(3, (step + 1) % 6, alike)):
+            assert torch.equal(other[1], labels) and torch.equal(other[0], images) == (kind is None)
 
 
 def test_processes_share_a_batch():

@@ -64,6 +64,19 @@ def test_the_same_seed_gives_the_same_weights(dataset):
     assert first != weights(trained(dataset, dataclasses.replace(QUICK, seed=1))[0])
 
 
+def test_arrays_mapped_from_files_are_as_good(dataset, tmp_path):
+    arrays = {}
+    for name in ("train_images", "train_labels", "test_images", "test_labels"):
+        np.save(tmp_path / f"{name}.npy", getattr(dataset, name))
+        arrays[name] = np.load(tmp_path / f"{name}.npy", mmap_mode="r")
+    network, records = trained(dataclasses.replace(dataset, **arrays))
+    expected, _ = trained(dataset)
+    assert weights(network) == weights(expected)
+    with repeatable(0):
+        right = accuracy(network, arrays["test_images"], arrays["test_labels"])
+    assert right == records[-1].test_accuracy
+
+
 def test_it_ends_in_inference_and_statistics_stay(dataset):
     network, _ = trained(dataset, QUICK)
     assert not any(module.training for module in network.modules())
@@ -148,6 +161,20 @@ def test_what_is_frozen_stays(dataset):
     moved = [[not torch.equal(*pair) for pair in zip(one, two, strict=True)] for one, two in pairwise(seen)]
     assert moved == [[True, False], [False, True]]
     assert torch.equal(network.unit("second").weight, seen[2][1])
+
+
+def test_gradients_are_clipped_together(dataset):
+    settings = dataclasses.replace(
+        QUICK, clip=1e-3, momentum=0.0, weight_decay=0.0, schedule="constant", warm_up=0.0
+    )
+    places = []
+
+    def on_step(network, fraction):
+        places.append(torch.cat([part.detach().flatten().double() for part in network.parameters()]))
+
+    trained(dataset, settings, on_step=on_step)
+    lengths = [float((two - one).norm()) for one, two in pairwise(places)]
+    assert lengths == pytest.approx([0.05 * 1e-3] * 7, rel=0.02)
 
 
 def test_groups_have_rates_of_their_own(dataset):
