@@ -70,6 +70,7 @@ def compress(network, dataset, settings, run, *, name="network"):
             f"expected images of {'x'.join(map(str, network.pixels.shape))} as the network reads, "
             f"got {'x'.join(map(str, dataset.train_images.shape[1:]))}"
         )
+    run.about = settings
     if settings.dense is None:
         network = run.phase("dense", lambda: network)
     else:

@@ -42,6 +42,8 @@ class Run:
     progress: object = None
     #: Images of the test split that accuracies are measured on; ``None`` is all.
     test_images: int | None = None
+    #: What the phases do: a checkpoint of a run that did something else is refused.
+    about: object = None
     phases: list = field(default_factory=list)
 
     def phase(self, name, function, *arguments, **options):
@@ -61,6 +63,7 @@ class Run:
             self.dataset,
             settings,
             checkpoint=None if self.folder is None else Path(self.folder) / f"{name}.checkpoint",
+            about=self.about,
             progress=lambda fraction, text: self._show(name, fraction, text),
             **hooks,
         )

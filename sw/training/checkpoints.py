@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from ..files import replace_file
+from .settings import plain
 
 __all__ = ["Checkpoint", "identity", "random_state", "restore_random_state"]
 
@@ -65,20 +66,30 @@ class Checkpoint:
                 f"{self._path}: expected a checkpoint of a training run, got a file that is none "
                 f"({type(error).__name__}): delete it, or name another"
             ) from None
-        for name in dict.fromkeys([*self._run, *run]):
-            if run.get(name) != self._run.get(name):
-                raise ValueError(
-                    f"{self._path}: expected a checkpoint of this run with {name} {self._run.get(name)!r}, "
-                    f"got one with {run.get(name)!r}: delete it, or name another"
-                )
+        if run != self._run:
+            name, wanted, got = _difference(self._run, run)
+            raise ValueError(
+                f"{self._path}: expected a checkpoint of this run with {name} {wanted!r}, got one with {got!r}: "
+                "delete it, or name another"
+            )
         return state
 
 
 def identity(network, dataset, settings, **others):
-    """What a run is, as a dictionary of plain values: settings, shapes of the network, data set, and ``others``."""
+    """What a run is, in plain values: settings, shapes of the network, data set, and ``others``."""
     shapes = [(name, tuple(value.shape), str(value.dtype)) for name, value in network.state_dict().items()]
     images = (dataset.train_images.shape, dataset.classes, dataset.train_labels.tobytes())
-    return {**settings.effective(), "network": _digest(shapes), "data set": _digest(images), **others}
+    return {**plain(settings), **plain(others), "network": _digest(shapes), "data set": _digest(images)}
+
+
+def _difference(one, other):
+    """Name and both values of the first thing in which two dictionaries differ."""
+    name = next(name for name in [*one, *other] if one.get(name) != other.get(name))
+    values = one.get(name), other.get(name)
+    if all(isinstance(value, dict) for value in values):
+        deeper, *values = _difference(*values)
+        name = f"{name}.{deeper}"
+    return name, *values
 
 
 def _digest(value):

@@ -20,6 +20,7 @@ def train(
     on_step=None,
     on_epoch=None,
     checkpoint=None,
+    about=None,
     progress=None,
 ):
     """Train ``network`` in place; it ends in inference mode, on the device that it came from.
@@ -46,6 +47,9 @@ def train(
         arguments alone, and what they keep must be in the network's ``state_dict`` or in ``requires_grad``.
     checkpoint : path, optional
         File that is written after each epoch and every ``settings.checkpoint_minutes``.
+    about : object, optional
+        What decides the work of the functions above, such as their settings: plain values and dataclasses. A checkpoint
+        made with something else is refused.
     progress : callable, optional
         ``progress(fraction, text)`` about twice a second and after each epoch.
 
@@ -69,7 +73,7 @@ def train(
         optimiser = make_optimiser(network, settings, groups)
         if checkpoint is not None:
             rates = [group["rate"] for group in optimiser.param_groups]
-            this = identity(network, dataset, settings, processes=processes.count, rates=rates)
+            this = identity(network, dataset, settings, processes=processes.count, rates=rates, about=about)
             checkpoint = Checkpoint(checkpoint, this)
         run = Run(
             network,

@@ -4,7 +4,7 @@ import dataclasses
 import math
 from dataclasses import dataclass, field
 
-__all__ = ["Distillation", "TrainingSettings"]
+__all__ = ["Distillation", "TrainingSettings", "plain"]
 
 _CHOICES = {
     "optimiser": ("sgd", "adamw"),
@@ -12,12 +12,11 @@ _CHOICES = {
     "augmentation": (None, "crop-flip", "affine"),
     "precision": ("float32", "bfloat16"),
 }
-#: Settings that say where and how a run is made, not what it computes.
-_WITHOUT_EFFECT = ("checkpoint_minutes", "device")
 
 
-def _setting(default, meaning):
-    return field(default=default, metadata={"meaning": meaning})
+def _setting(default, meaning, *, effect=True):
+    """A documented field; one without ``effect`` says where and how a run is made, not what it computes."""
+    return field(default=default, metadata={"meaning": meaning, "effect": effect})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,10 +82,14 @@ class TrainingSettings:
     channels_last: bool = _setting(
         True, "colours of a pixel side by side in memory: faster, in `bfloat16` above all"
     )
-    device: str = _setting("auto", '`"auto"`, or a device of torch such as `"cpu"` or `"cuda:1"`')
+    device: str = _setting(
+        "auto", '`"auto"`, or a device of torch such as `"cpu"` or `"cuda:1"`', effect=False
+    )
     seed: int = _setting(0, "of the order of images and of augmentation")
     evaluate_every: int = _setting(1, "epochs between measurements on the test images; 0: never")
-    checkpoint_minutes: float = _setting(5.0, "between checkpoints within an epoch; 0: at every step")
+    checkpoint_minutes: float = _setting(
+        5.0, "between checkpoints within an epoch; 0: at every step", effect=False
+    )
 
     def __post_init__(self):
         for name, choices in _CHOICES.items():
@@ -107,10 +110,17 @@ class TrainingSettings:
         if self.clip is not None:
             _above("clip", self.clip)
 
-    def effective(self):
-        """The settings that change results, as plain values by name."""
-        values = dataclasses.asdict(self)
-        return {name: value for name, value in values.items() if name not in _WITHOUT_EFFECT}
+
+def plain(value):
+    """``value`` as nothing but dictionaries, lists, numbers, strings and ``None``; settings without effect are left out."""
+    if dataclasses.is_dataclass(value):
+        members = (member for member in dataclasses.fields(value) if member.metadata.get("effect", True))
+        return {member.name: plain(getattr(value, member.name)) for member in members}
+    if isinstance(value, dict):
+        return {str(name): plain(member) for name, member in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(member) for member in value]
+    return value if isinstance(value, (bool, int, float, str, type(None))) else str(value)
 
 
 def _above(name, value):

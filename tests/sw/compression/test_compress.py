@@ -93,6 +93,22 @@ def test_a_killed_run_goes_on_where_it_was(whole, tmp_path, phase):
     assert [phase.name for phase in again.phases] == PHASES
 
 
+def test_checkpoints_of_another_compression_are_refused(tmp_path):
+    """Even where they are of a training whose own settings are the same."""
+
+    def stop(name, fraction, text):
+        if fraction > 0.3:
+            raise Killed
+
+    with pytest.raises(Killed):
+        made(tmp_path, progress=stop)
+    sparser = dataclasses.replace(SETTINGS, escalate=dataclasses.replace(SETTINGS.escalate, sparsity=0.7))
+    with pytest.raises(
+        ValueError, match=r"with about\.escalate\.sparsity 0\.7, got one with 0\.6: delete it"
+    ):
+        made(tmp_path, sparser)
+
+
 def test_penni_alone_makes_no_integers():
     settings = CompressionSettings(
         penni=PenniSettings(retraining=TRAINING, tuning=TRAINING, zeros=0.3), escalate=None

@@ -98,13 +98,20 @@ def test_killed_runs_go_on(whole, tmp_path, step, how):
         ({}, {"network": small_network(outputs=5)}, "with network '"),
         ({}, {"dataset": patterns(seed=1)}, "with data set '"),
         ({}, {"groups": lambda network: [{"params": network.parameters(), "rate": 2.0}]}, "with rates "),
+        (
+            {},
+            {"about": {"pruning": {"share": 0.9}}},
+            r"with about\.pruning\.share 0\.9, got one with 0\.8: delete it",
+        ),
     ],
 )
 def test_checkpoints_of_another_run_are_refused(tmp_path, changes, options, message):
     path = tmp_path / "run.pt"
+    about = {"pruning": {"share": 0.8, "settings": SETTINGS}}
     with pytest.raises(Stopped):
-        run(path, on_step=at(2, stop))
+        run(path, on_step=at(2, stop), about=about)
     content = path.read_bytes()
+    options = {"about": about} | options
     with pytest.raises(ValueError, match=message) as caught:
         run(path, settings=dataclasses.replace(SETTINGS, **changes), **options)
     assert str(caught.value).startswith(f"{path}: expected ") and "\n" not in str(caught.value)
@@ -114,9 +121,9 @@ def test_checkpoints_of_another_run_are_refused(tmp_path, changes, options, mess
 def test_where_and_how_often_is_no_part_of_a_run(tmp_path, whole):
     path = tmp_path / "run.pt"
     with pytest.raises(Stopped):
-        run(path, on_step=at(11, stop))
+        run(path, on_step=at(11, stop), about={"later": (SETTINGS, None)})
     settings = dataclasses.replace(SETTINGS, checkpoint_minutes=5.0, device="cpu")
-    assert run(path, settings=settings)[0] == whole[0]
+    assert run(path, settings=settings, about={"later": (settings, None)})[0] == whole[0]
 
 
 def test_minutes_between_checkpoints(tmp_path):
