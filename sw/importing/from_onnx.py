@@ -5,10 +5,15 @@ from onnx import helper
 from ..layers import Pixels
 from .fusing import fuse, note_of_softmax, without_softmax
 from .onnx_constants import plain
-from .onnx_operations import READERS, OnnxNode
+from .onnx_functions import READERS as FUNCTIONS
+from .onnx_layers import READERS as LAYERS
+from .onnx_moves import READERS as MOVES
+from .onnx_nodes import OnnxNode
 from .operations import Graph, no_layer
 
 __all__ = ["import_onnx"]
+
+READERS = LAYERS | FUNCTIONS | MOVES
 
 #: ONNX dimensions of a map, and the order in which tf2onnx writes what TensorFlow calls channels last.
 _CHANNELS_FIRST = (2, 0, 1)

@@ -328,6 +328,14 @@ def test_channels_shuffled_and_split():
     ]
 
 
+def test_single_channels():
+    module = Calls(
+        lambda self, x: self.stem(torch.cat((x[:, 2:3] * 2 - 1, x[:, -3].unsqueeze(1), x[:, :1]), 1)),
+        stem=stem(),
+    )
+    assert kinds(imported(module))[-2:] == ["concatenation", "convolution"]
+
+
 def test_padding_before_a_layer_becomes_its_own():
     network = imported(
         after_stem(

@@ -141,6 +141,11 @@ REFUSED = {
         after_stem(lambda _, x: torch.cat((x, torch.ones(2, 1, 12, 10)), 1)),
         "only as zeros",
     ),
+    "a part of the batch": (after_stem(lambda _, x: x[:1]), "along the batch"),
+    "places of maxima": (
+        after_stem(lambda _, x: functional.max_pool2d(x, 2, return_indices=True)[1].float()),
+        "first result alone",
+    ),
     "batch as channels": (after_stem(lambda _, x: torch.cat((x, x), 0)), "along the batch"),
     "integers": (after_stem(lambda _, x: x.long()), "real numbers, got torch.int64"),
     "linear on rows": (
