@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sw.pixels import Pixels
+from sw.pixels import Pixels, pixels_of
 
 PLAIN = Pixels(channels=1, height=2, width=3, offset=(0.0,), gain=(0.5,))
 MEANS, DEVIATIONS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -69,3 +69,24 @@ def test_impossible_pixels_are_refused(changes, message):
 def test_other_images_are_refused(images, message):
     with pytest.raises(ValueError, match=message):
         PHOTOGRAPHS.integers(images)
+
+
+def test_pixels_as_torchvision_normalises_them():
+    pixels = pixels_of(3, 4, 5, mean=(0.1, 0.2, 0.3), std=0.5)
+    images = np.random.default_rng(3).integers(0, 256, (2, 3, 4, 5))
+    expected = (images / 255 - np.array([0.1, 0.2, 0.3])[:, None, None]) / 0.5
+    offset, gain = (np.array(part)[:, None, None] for part in (pixels.offset, pixels.gain))
+    assert np.allclose((images - offset) * gain, expected)
+    assert pixels_of(1, 4, 5) == Pixels(channels=1, height=4, width=5, offset=(0.0,), gain=(1 / 255,))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"mean": (0.1, 0.2)}, "expected one mean, or 3, one for each channel, got 2"),
+        ({"std": (0.1, 0.0, 0.2)}, "expected std above 0"),
+    ],
+)
+def test_statistics_that_do_not_fit(options, message):
+    with pytest.raises(ValueError, match=message):
+        pixels_of(3, 4, 5, **options)
