@@ -15,8 +15,9 @@ __all__ = ["ChannelFlow", "Reading", "follow_channels"]
 class Reading:
     """How a convolution reads its input, all of float64 or bool, C counting within a group."""
 
-    #: [K, C / groups]: weights of the places that every window has in the map, added up: what a constant 1 adds to a sum.
-    whole: torch.Tensor
+    #: [K, C / groups]: what a constant 1 adds to a sum, in the mean over all windows: the weights, each times the share of windows
+    #: in which it is inside of the map.
+    mean: torch.Tensor
     #: [K, C / groups]: whether anything but zeros meets the input.
     used: torch.Tensor
     #: [K, C / groups]: whether a weight other than 0 is inside of the map for some windows and outside for others.
@@ -33,25 +34,24 @@ class ChannelFlow:
     needed: dict
     #: By name of the convolution.
     readings: dict
-    #: Constants other than 0 that padded convolutions read: (tensor, channel, convolution).
-    unfolded: list = field(default_factory=list)
+    #: Constants other than 0 that do not add the same to a padded convolution everywhere: (tensor, channel, convolution).
+    uneven: list = field(default_factory=list)
 
 
 @torch.no_grad()
-def follow_channels(network):
+def follow_channels(network, exact=True):
     """``ChannelFlow`` of a ``sw.model.Network`` as it is in inference.
 
     Constants are followed forward, from kernels of zeros and gains of 0; then needs backward, from the last layer, all
-    of whose channels are needed.
+    of whose channels are needed. Unless ``exact``, a constant counts as if it added its mean everywhere.
     """
     readings = {layer.name: _reading(layer, unit, network.shapes) for layer, unit in network.units()}
     constants = {INPUT: torch.full((network.pixels.channels,), torch.nan, dtype=torch.float64)}
     for layer in network.layers:
         sources = [constants[name] for name in layer_inputs(layer)]
         if isinstance(layer, ConvolutionLayer):
-            constants[layer.name] = _constants(
-                layer, network.unit(layer.name), readings[layer.name], *sources
-            )
+            unit, reading = network.unit(layer.name), readings[layer.name]
+            constants[layer.name] = _constants(layer, unit, reading, exact, *sources)
         else:
             # Maxima and averages of a constant are that constant.
             constants[layer.name] = torch.cat(sources)
@@ -59,8 +59,8 @@ def follow_channels(network):
     needed[network.layers[-1].name][:] = True
     flow = ChannelFlow(constants=constants, needed=needed, readings=readings)
     for layer in reversed(network.layers):
-        _need(layer, flow)
-    flow.unfolded.reverse()
+        _need(layer, flow, exact)
+    flow.uneven.reverse()
     return flow
 
 
@@ -75,12 +75,11 @@ def _reading(layer, unit, shapes):
             shapes[layer.input][1:], shapes[layer.name][1:], layer.kernel, layer.padding[:2], strict=True
         )
     ]
-    always = inside[0].all(0)[:, None] & inside[1].all(0)
-    ever = inside[0].any(0)[:, None] & inside[1].any(0)
+    share = torch.outer(*(along.double().mean(0) for along in inside))
     return Reading(
-        whole=(kernel * always).sum((2, 3)),
-        used=(kernel * ever).ne(0).any(3).any(2),
-        border=(kernel * (ever & ~always)).ne(0).any(3).any(2),
+        mean=(kernel * share).sum((2, 3)),
+        used=(kernel * share).ne(0).any(3).any(2),
+        border=(kernel * (share < 1) * share).ne(0).any(3).any(2),
     )
 
 
@@ -95,11 +94,11 @@ def of_groups(layer, values):
     return values.reshape(layer.groups, -1).repeat_interleave(layer.outputs // layer.groups, 0)
 
 
-def _constants(layer, unit, reading, source, residual=None):
+def _constants(layer, unit, reading, exact, source, residual=None):
     met = of_groups(layer, source)
     nothing = ~reading.used | (met == 0)
-    foldable = ~met.isnan() & ~reading.border
-    sums = torch.where(nothing, 0.0, met * reading.whole).sum(1)
+    foldable = ~met.isnan() & ~(reading.border & exact)
+    sums = torch.where(nothing, 0.0, met * reading.mean).sum(1)
     gain, offset = (numbers.detach().double().cpu() for numbers in gain_and_offset(unit.normalise))
     total = offset + gain * sums
     if residual is not None:
@@ -109,7 +108,7 @@ def _constants(layer, unit, reading, source, residual=None):
     return torch.where(constant, activate(layer.activation, total), torch.nan)
 
 
-def _need(layer, flow):
+def _need(layer, flow, exact):
     """Mark what the channels of ``layer`` that are needed, and no constants, need of its inputs."""
     rows = flow.needed[layer.name] & flow.constants[layer.name].isnan()
     if isinstance(layer, Concatenation):
@@ -117,18 +116,27 @@ def _need(layer, flow):
         for name, part in zip(layer.inputs, parts, strict=True):
             flow.needed[name] |= part
     elif isinstance(layer, ConvolutionLayer):
-        _need_of_convolution(layer, flow, rows)
+        _need_of_convolution(layer, flow, rows, exact)
     else:
         flow.needed[layer.input] |= rows
 
 
-def _need_of_convolution(layer, flow, rows):
+def _need_of_convolution(layer, flow, rows, exact):
     reading, source = flow.readings[layer.name], flow.constants[layer.input]
     met = of_groups(layer, source)
-    reads = reading.used & (met.isnan() | ((met != 0) & reading.border)) & rows[:, None]
-    read = reads.reshape(layer.groups, -1, reads.shape[1]).any(1).flatten()
-    flow.needed[layer.input] |= read
+    # Rows that are constants themselves have uneven ones only where these count as even.
+    followed = rows | ~flow.constants[layer.name].isnan()
+    uneven = reading.border & (met != 0) & ~met.isnan() & followed[:, None]
+    reads = reading.used & met.isnan() & rows[:, None]
+    if exact:
+        reads |= uneven
+    flow.needed[layer.input] |= _of_inputs(layer, reads)
     if layer.residual is not None:
         flow.needed[layer.residual] |= rows
-    for channel in torch.flatten(torch.nonzero(read & ~source.isnan())).tolist():
-        flow.unfolded.append((layer.input, channel, layer.name))
+    for channel in torch.flatten(torch.nonzero(_of_inputs(layer, uneven))).tolist():
+        flow.uneven.append((layer.input, channel, layer.name))
+
+
+def _of_inputs(layer, reads):
+    """Input channels [C] for which any output channel has a mark in ``reads`` [K, C / groups]."""
+    return reads.reshape(layer.groups, -1, reads.shape[1]).any(1).flatten()

@@ -14,18 +14,18 @@ from ..model import Affine, Network
 from ..network import Concatenation
 from .channels import follow_channels, of_groups
 
-__all__ = ["KeptConstant", "ShrinkResult", "shrink"]
+__all__ = ["ShrinkResult", "UnevenConstant", "shrink"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeptConstant:
-    """A channel that is the same everywhere and stays: at the border, zeros of the padding stand beside it."""
+class UnevenConstant:
+    """A channel that is the same everywhere, and not 0, where a padded convolution reads it: at the border, zeros stand beside it."""
 
     #: The tensor, and the channel's number in it before shrinking.
     tensor: str
     channel: int
     value: float
-    #: The padded convolution that reads it.
+    #: The convolution.
     reader: str
 
 
@@ -38,11 +38,14 @@ class ShrinkResult:
     removed: dict[str, int]
     #: Bases that no coefficient used, of every decomposed convolution that lost some.
     removed_bases: dict[str, int]
-    kept_constants: list[KeptConstant]
+    #: Those that stayed.
+    kept_constants: list[UnevenConstant]
+    #: Those that went, and left their mean; none if the shrinking was exact.
+    averaged_constants: list[UnevenConstant]
 
 
 @torch.no_grad()
-def shrink(network):
+def shrink(network, *, exact=True):
     """Remove every channel, group and basis without which the network computes the same in inference.
 
     A channel goes if no reader needs it: all its weights there are zero, or it is a constant that can be added to the
@@ -53,18 +56,23 @@ def shrink(network):
     ----------
     network : sw.model.Network
         Stays as it is.
+    exact : bool
+        Otherwise a constant that padded convolutions read goes too, and what it added to a sum in the mean over the map stays:
+        only results beside the border change, which training that follows makes good.
 
     Returns
     -------
     ShrinkResult
     """
     numbers = {name: torch.arange(shape[0]) for name, shape in network.shapes.items()}
-    small = network
+    small, averaged = network, []
     # A layer of which one group is left is a plain convolution, which may lose single channels.
     while True:
-        flow = follow_channels(small)
+        flow = follow_channels(small, exact)
         kept = _kept_channels(small, flow)
         small = _narrowed(small, flow, kept)
+        uneven = [(place, _uneven(flow, numbers, *place)) for place in flow.uneven]
+        averaged += [constant for (tensor, channel, _), constant in uneven if not kept[tensor][channel]]
         numbers = {name: channels[kept[name]] for name, channels in numbers.items()}
         if all(channels.all() for channels in kept.values()):
             break
@@ -72,15 +80,17 @@ def shrink(network):
         network=small,
         removed=_losses(network, small, lambda layer, _: layer.outputs),
         removed_bases=_losses(network, small, lambda _, unit: len(getattr(unit, "bases", ()))),
-        kept_constants=[
-            KeptConstant(
-                tensor=tensor,
-                channel=int(numbers[tensor][channel]),
-                value=float(flow.constants[tensor][channel]),
-                reader=reader,
-            )
-            for tensor, channel, reader in flow.unfolded
-        ],
+        kept_constants=[constant for _, constant in uneven],
+        averaged_constants=averaged,
+    )
+
+
+def _uneven(flow, numbers, tensor, channel, reader):
+    return UnevenConstant(
+        tensor=tensor,
+        channel=int(numbers[tensor][channel]),
+        value=float(flow.constants[tensor][channel]),
+        reader=reader,
     )
 
 
@@ -116,11 +126,11 @@ def _narrowed(network, flow, kept):
 
 
 def _left_behind(layer, flow, kept):
-    """What the constants that go from a convolution's input added to each of its sums: float64 [K]."""
+    """What the constants that go from a convolution's input added to each of its sums, in the mean: float64 [K]."""
     reading = flow.readings[layer.name]
     constants = flow.constants[layer.input]
     gone = ~kept[layer.input] & ~constants.isnan()
-    return (of_groups(layer, torch.where(gone, constants, 0.0)) * reading.whole).sum(1)
+    return (of_groups(layer, torch.where(gone, constants, 0.0)) * reading.mean).sum(1)
 
 
 def _add(normalise, sums):

@@ -9,7 +9,7 @@ import torch
 from sw.compression import channels, shrinking
 from sw.compression.decomposed import DecomposedConvolution
 from sw.compression.plan import LayerPlan
-from sw.compression.shrinking import KeptConstant, shrink
+from sw.compression.shrinking import UnevenConstant, shrink
 from sw.compression.ternary import ternary_network
 from sw.layers import IDENTITY, RELU, AverageLayer, ConvolutionLayer
 from sw.model import Affine, DenseConvolution, Network
@@ -104,7 +104,42 @@ def test_a_constant_stays_that_a_padded_convolution_reads():
     network = chain()
     silence(network, "a", [2], 0.5)
     check(network, {}, [("a", 2, "b")])
-    assert shrink(network).kept_constants == [KeptConstant(tensor="a", channel=2, value=0.5, reader="b")]
+    assert shrink(network).kept_constants == [UnevenConstant(tensor="a", channel=2, value=0.5, reader="b")]
+
+
+@pytest.mark.parametrize("batch_norm", [True, False])
+def test_an_uneven_constant_may_leave_its_mean(batch_norm):
+    network = chain(batch_norm=batch_norm, activation=IDENTITY, count=2)
+    silence(network, "a", [2], 0.5)
+    result = shrink(network, exact=False)
+    assert result.removed == {"a": 1} and result.kept_constants == []
+    assert result.averaged_constants == [UnevenConstant(tensor="a", channel=2, value=0.5, reader="b")]
+    images = images_of(network)
+    before, after = (each.tensors(images)["b"] for each in (network, result.network))
+    torch.testing.assert_close(after.mean((2, 3)), before.mean((2, 3)), rtol=1e-9, atol=1e-9)
+    assert (after - before).abs().max() > 1e-3
+    # All pixels away from the border are wrong by the same.
+    wrong = (after - before)[:, :, 1:-1, 1:-1]
+    torch.testing.assert_close(wrong, wrong[:1, :, :1, :1].expand_as(wrong), rtol=1e-9, atol=1e-9)
+
+
+def test_an_uneven_constant_stays_where_it_is_joined_to_what_is_needed():
+    network = residual_network()
+    silence(network, "a", [1], 0.5)
+    result = shrink(network, exact=False)
+    assert result.removed == {} and result.averaged_constants == []
+    assert [kept.channel for kept in result.kept_constants] == [1]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_shrinking_that_is_not_exact_removes_no_less(seed):
+    network = random_network(seed)
+    exact, free = shrink(network), shrink(network, exact=False)
+    assert sum(free.removed.values()) >= sum(exact.removed.values())
+    assert exact.averaged_constants == []
+    if not free.averaged_constants:
+        images = images_of(network)
+        torch.testing.assert_close(free.network(images), network(images), rtol=1e-8, atol=1e-8)
 
 
 @pytest.mark.parametrize("batch_norm", [True, False])
