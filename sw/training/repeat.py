@@ -1,6 +1,7 @@
 """A frame that makes runs repeat exactly on one machine."""
 
 import contextlib
+import os
 
 import torch
 
@@ -15,6 +16,9 @@ def repeatable(seed):
     fast as two for small networks, and far faster where other programs keep the processor busy.
     """
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    if torch.cuda.is_available():
+        # Without it, torch refuses the matrix products of a GPU as not repeatable.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     # Filling memory that is written anyway costs time and changes no result here.
     filling = torch.utils.deterministic.fill_uninitialized_memory
     with torch.random.fork_rng(devices=[]):

@@ -3,8 +3,9 @@
 import numpy as np
 
 from sw.data import Dataset
-from sw.layers import IDENTITY, AverageLayer, ConvolutionLayer, Pixels
+from sw.layers import IDENTITY, AverageLayer, ConvolutionLayer
 from sw.model import new_network
+from sw.pixels import Pixels
 
 CLASSES = ("rows", "columns", "checks", "plain")
 PIXELS = Pixels(channels=3, height=8, width=8, offset=(128.0,) * 3, gain=(1 / 64,) * 3)
