@@ -26,12 +26,14 @@ from hw.config import Config
 from hw.feeder import Feeder
 from hw.link import HostLink
 from hw.mac import BasisMac
+from hw.max_pool import MaxPool
 from hw.requantiser import Requantiser
 from hw.ring import InputRing
 from hw.row import Row
 from hw.scaling import ScaleUnit
 from hw.sequencer import Sequencer
 from hw.sparsemap import SparseMapEncoder
+from hw.window_reader import WindowReader
 
 RESULT = Path(__file__).parent / "results" / "timing.json"
 #: Where the tools work; their files stay for a closer look.
@@ -48,6 +50,8 @@ COMPONENTS = {
     "basis loader": BasisLoader,
     "sequencer": Sequencer,
     "host link": HostLink,
+    "window reader": WindowReader,
+    "maximum": MaxPool,
 }
 #: What the placer is asked for, in MHz: more than any component reaches, so that it does not rest.
 ASKED = 150

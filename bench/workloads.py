@@ -52,6 +52,7 @@ LARGE = Config(
     coefficient_words=32768,
     basis_words=8192,
     scale_words=1024,
+    pool_columns=64,
     layers=64,
     z_bits=18,
 )

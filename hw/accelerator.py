@@ -139,9 +139,7 @@ class Accelerator(wiring.Component):
             basis_loader.needed.eq(array.needed),
             windows.start.eq(sequencer.start_pool),
             requantiser.start.eq(sequencer.start_requantiser),
-            sequencer.busy.eq(
-                feeder.busy | array.busy | requantiser.busy | windows.busy | max_pool.write.valid
-            ),
+            sequencer.busy.eq(feeder.busy | array.busy | requantiser.busy | windows.busy | max_pool.busy),
         ]
         for unit in (feeder, basis_loader, array, requantiser, windows, max_pool, average_pool):
             m.d.comb += unit.layer.eq(sequencer.layer)

@@ -66,6 +66,9 @@ class Config:
     scale_words: int = 128
     #: Activation tables of all layers together, each of 256 bytes beside every requantiser. 0 leaves the hardware out.
     tables: int = 0
+    #: Columns of outputs that maxima of windows are kept for, so that windows that overlap read every pixel once; a wider output is
+    #: cut. A power of two, or 0, which leaves the hardware out: then every window is read by itself.
+    pool_columns: int = 32
     #: Layers of one program.
     layers: int = 32
     #: Intermediate elements that a row may run ahead of its MAC.
@@ -90,10 +93,19 @@ class Config:
                 continue
             if not isinstance(value, int) or isinstance(value, bool):
                 raise ValueError(f"{field.name} must be an integer, not {value!r}")
-            least = 0 if field.name in ("lookahead", "lookaside", "tables") else 1
+            least = 0 if field.name in ("lookahead", "lookaside", "tables", "pool_columns") else 1
             if value < least:
                 raise ValueError(f"{field.name} must be at least {least}, not {value}")
-        for name in ("chunk", "lanes", "requantisers", "ring", "activation_words", "coefficient_words"):
+        powers = (
+            "chunk",
+            "lanes",
+            "requantisers",
+            "ring",
+            "activation_words",
+            "coefficient_words",
+            "pool_columns",
+        )
+        for name in powers:
             value = getattr(self, name)
             if value & (value - 1):
                 raise ValueError(f"{name} must be a power of two, not {value}")
@@ -205,6 +217,11 @@ class Config:
         return 4
 
     @property
+    def pool_distance(self):
+        """Least cycles until maxima of the same column come again: the line is read before its write has landed."""
+        return 4
+
+    @property
     def chunk_bits(self):
         """Bits of a chunk number within a pixel."""
         return max(1, (self.chunks - 1).bit_length())
@@ -250,6 +267,7 @@ PRESETS = {
         bases=4,
         line=16,
         channels=16,
+        pool_columns=8,
         ring=8,
         activation_words=256,
         coefficient_words=256,
@@ -277,6 +295,8 @@ PRESETS = {
         coefficient_words=512,
         basis_words=256,
         scale_words=256,
+        # Two lines of these are a quarter of the depth of block RAMs.
+        pool_columns=64,
         # 64 channels of 8 bits need 15 bits if all coefficients have one sign.
         z_bits=15,
         accumulator_bits=20,

@@ -21,8 +21,11 @@ class OutputWalk(wiring.Component):
         Stable from two cycles before the first ``advance``.
     advance : in
         Goes to the next pixel.
+    same_row : in
+        From the last pixel of a row, to its first one again.
     offset : out
         Words between the first pixel of the map and this one.
+    column : out
     last_column, last_row : out
     """
 
@@ -31,7 +34,9 @@ class OutputWalk(wiring.Component):
             {
                 "layer": In(Layer),
                 "advance": In(1),
+                "same_row": In(1),
                 "offset": Out(range(config.activation_words)),
+                "column": Out(range(config.activation_words)),
                 "last_column": Out(1),
                 "last_row": Out(1),
             }
@@ -50,9 +55,8 @@ class OutputWalk(wiring.Component):
         m = Module()
         layer = self.layer
         # Every pixel has words of its own, so neither rows nor columns are more than these.
-        row, column, row_offset = (
-            Signal.like(self.offset, name=name) for name in ("row", "column", "row_offset")
-        )
+        column = self.column
+        row, row_offset = (Signal.like(self.offset, name=name) for name in ("row", "row_offset"))
         bits = len(self.offset)
         m.d.comb += [
             self.last_column.eq(column == settled(m, layer.output_width - 1, width=bits)),
@@ -61,12 +65,13 @@ class OutputWalk(wiring.Component):
         with m.If(self.advance):
             m.d.sync += [column.eq(column + 1), self.offset.eq(self.offset + layer.output_chunks)]
             with m.If(self.last_column):
+                m.d.sync += [column.eq(0), self.offset.eq(row_offset)]
+            with m.If(self.last_column & ~self.same_row):
                 m.d.sync += [
-                    column.eq(0),
                     row.eq(row + 1),
                     row_offset.eq(row_offset + layer.output_row),
                     self.offset.eq(row_offset + layer.output_row),
                 ]
-            with m.If(self.last_column & self.last_row):
-                m.d.sync += [row.eq(0), row_offset.eq(0), self.offset.eq(0)]
+                with m.If(self.last_row):
+                    m.d.sync += [row.eq(0), row_offset.eq(0), self.offset.eq(0)]
         return m

@@ -9,6 +9,7 @@ import numpy as np
 
 from hw.concentration import column_offsets
 from hw.formats import LAYER_FIELDS, Operation
+from hw.max_pool import MaxPool
 from hw.protocol import Target
 from hw.requantiser import Requantiser
 from hw.window_axis import WindowAxis
@@ -52,7 +53,7 @@ def layer_cycles(program, tensors):
     for number, (of_layer, layer) in enumerate(zip(program.step_layers, program.layers, strict=True)):
         operation = Operation(layer["operation"])
         if operation is Operation.MAX_POOL:
-            units[:, number] = _max_pool(layer)
+            units[:, number] = _max_pool(layer, program.config)
         elif operation is Operation.AVERAGE_POOL:
             units[:, number] = _average_pool(layer, program.config)
         else:
@@ -76,9 +77,19 @@ def _window_sizes(layer):
     return np.outer(rows, columns)
 
 
-def _max_pool(layer):
-    """One chunk of a window a cycle from the cycle after the start; request, memory (2), maximum and write follow."""
-    return int(_window_sizes(layer).sum()) * layer["input_chunks"] + 5
+def _max_pool(layer, config):
+    """One chunk a cycle from the cycle after the start; request, memory (2), maximum and write follow."""
+    around = 4 + MaxPool.latency(config)
+    if not layer["scan"]:
+        return int(_window_sizes(layer).sum()) * layer["input_chunks"] + around
+    rows, columns = (
+        WindowAxis.scan_model(geometry, layer[f"output_{side}"]) for side, geometry in axes(layer).items()
+    )
+    # In a row of two rows of windows the end of a stretch waits if the chunk before it was an end too.
+    ends = [column["last"] for column in columns]
+    waits = sum(before & end for before, end in zip(ends[-1:] + ends, ends, strict=False))
+    both = sum(row["next"] & ~(row["last"] & row["next_first"]) for row in rows)
+    return (len(rows) * len(columns) + both * waits) * layer["input_chunks"] + around
 
 
 def _average_pool(layer, config):

@@ -7,6 +7,7 @@ from .network import INPUT, AveragePool, Concatenation, Convolution, MaxPool, in
 from .ordering import choose_orders, reorder
 from .packing import Memories, limit
 from .placement import place_tensors
+from .pooling import scans, window_fields
 from .program import LayerSchedule, Program
 from .schedule import feed_passes, schedule_convolution
 from .tiling import tiles
@@ -16,8 +17,6 @@ __all__ = ["compile_network"]
 
 #: Coefficient memories that the index of a ``LOAD`` can tell apart.
 _INDICES = 256
-#: Largest step and padding of a window that ``hw.window_reader`` walks.
-_POOL_STEP = 7
 
 
 def compile_network(network, config):
@@ -160,21 +159,10 @@ class _Compiler:
             "shift": 1,
         }
 
-    def _windows(self, layer, padding):
-        """Fields of both kinds of pooling."""
-        limit(layer.stride, _POOL_STEP, "as the step of a pooling", "pool in two layers")
-        limit(max(padding[:2]), _POOL_STEP, "places of padding of a pooling", "pool in two layers")
-        return {
-            "window_height": layer.window[0],
-            "window_width": layer.window[1],
-            "stride": layer.stride,
-            "pad_top": padding[0],
-            "pad_left": padding[1],
-        }
-
     def _max_pool(self, layer):
         fields = {"operation": Operation.MAX_POOL.value}
-        return [fields | self._windows(layer, layer.padding)], ()
+        fields |= window_fields(layer.window, layer.stride, layer.padding[:2], self._placements[layer.input])
+        return [fields | step for step in scans(self._common(layer) | fields, self._config)], ()
 
     def _average_pool(self, layer):
         config, source, target = self._config, self._placements[layer.input], self._placements[layer.name]
@@ -185,13 +173,11 @@ class _Compiler:
             "operation": Operation.AVERAGE_POOL.value,
             "passes": source.chunks,
             "groups": config.chunk // config.requantisers,
-            "window_height": source.height,
-            "window_width": source.width,
             "shift": layer.shift,
             "low": layer.low,
             "high": layer.high,
         }
-        return [fields | self._windows(layer, (0, 0, 0, 0))], ()
+        return [fields | window_fields(layer.window, layer.stride, (0, 0), source)], ()
 
     def _convolution(self, layer):
         config, source, target = self._config, self._placements[layer.input], self._placements[layer.name]

@@ -4,7 +4,7 @@ from itertools import pairwise, product
 
 from .window import window_fields
 
-__all__ = ["tiles"]
+__all__ = ["cut", "tiles"]
 
 #: What a field of the program can hold.
 _MOST = 0xFFFF
@@ -33,8 +33,8 @@ def tiles(layer, source, target, config):
             and fields["pixels"] <= _MOST
         )
 
-    columns = _cut(target.width, lambda ends: fits((0, 1), ends))
-    rows = columns and _cut(target.height, lambda ends: all(fits(ends, across) for across in columns))
+    columns = cut(target.width, lambda ends: fits((0, 1), ends))
+    rows = columns and cut(target.height, lambda ends: all(fits(ends, across) for across in columns))
     if not rows:
         one = window_fields(layer, source, target, config, (0, 1), (0, 1))
         raise ValueError(
@@ -44,7 +44,7 @@ def tiles(layer, source, target, config):
     return [window_fields(layer, source, target, config, *ends) for ends in product(rows, columns)]
 
 
-def _cut(length, fits):
+def cut(length, fits):
     """The fewest and most equal ranges (first, end) of ``length`` outputs that all fit; ``None`` if there are none."""
     for count in range(1, length + 1):
         ends = [length * at // count for at in range(count + 1)]

@@ -9,6 +9,7 @@ from hw.protocol import Target
 
 from .network import INPUT, AveragePool, Concatenation, Convolution, IntegerNetwork, MaxPool, TensorInfo
 from .ordering import restore
+from .pooling import pool_windows
 from .records import decode_layer, decode_lists, decode_scales
 
 __all__ = ["decode_program", "unpack"]
@@ -74,22 +75,22 @@ def unpack(program):
             continue
         fields, source = _whole(of_layer), inputs[0]
         operation = Operation(fields["operation"])
-        window = fields["window_height"], fields["window_width"]
         if operation is Operation.MAX_POOL:
-            first = fields["pad_top"], fields["pad_left"]
+            window, stride, first = pool_windows(fields)
             layer = MaxPool(
                 name=name,
                 input=source,
                 window=window,
-                stride=fields["stride"],
-                padding=_padding(fields, infos[source], window, fields["stride"], first),
+                stride=stride,
+                padding=_padding(fields, infos[source], window, stride, first),
             )
         elif operation is Operation.AVERAGE_POOL:
+            window, stride, _ = pool_windows(fields)
             layer = AveragePool(
                 name=name,
                 input=source,
                 window=window,
-                stride=fields["stride"],
+                stride=stride,
                 multiplier=scales[fields["scale_base"] * config.requantisers].multiplier,
                 shift=fields["shift"],
                 low=fields["low"],

@@ -1,5 +1,7 @@
 """Walk over output pixels against plain loops, several maps one after the other."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from hw.output_walk import OutputWalk
@@ -27,13 +29,21 @@ def test_maps_one_after_the_other():
             await bench.repeat(2)
             # The walk goes round, and stands where it is not told to move.
             pixels = [(line, column) for line in range(height) for column in range(width)]
+            again = [
+                (line, column)
+                for line in range(height)
+                for column in [*range(width)] * int(rng.integers(1, 4))
+            ]
             assert OutputWalk.model(layer) == [line * row + column * chunks for line, column in pixels]
-            for line, column in 2 * pixels:
-                expected = [line * row + column * chunks, column == width - 1, line == height - 1]
+            walk = [*pixels, *again, *pixels]
+            for (line, column), following in pairwise([*walk, walk[0]]):
+                expected = [line * row + column * chunks, column, column == width - 1, line == height - 1]
+                bench.set(dut.same_row, following == (line, 0))
                 while True:
                     advance = int(rng.integers(2))
                     bench.set(dut.advance, advance)
-                    assert await bench.cycle(dut.offset, dut.last_column, dut.last_row) == expected
+                    found = await bench.cycle(dut.offset, dut.column, dut.last_column, dut.last_row)
+                    assert found == expected
                     if advance:
                         break
             bench.set(dut.advance, 0)

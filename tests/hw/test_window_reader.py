@@ -1,5 +1,7 @@
 """Reader of windows against plain loops over windows, and the cycles that it takes."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -8,7 +10,7 @@ from hw.window_reader import WindowReader
 from .bench import Bench
 from .layers import CONFIGURATIONS
 from .streams import TRAFFIC
-from .windows import PAST_THE_MAP, plain_windows, pool_layer, window_payloads
+from .windows import PAST_THE_MAP, plain_places, plain_windows, pool_layer, window_payloads
 
 #: With room for the widest steps.
 CONFIG = CONFIGURATIONS["tiny"].replace(activation_words=2048)
@@ -22,6 +24,16 @@ WINDOWS = {
     "1x4": {"window": (1, 4), "stride": 3, "pad": (0, 3)},
     "5x1 step 7": {"window": (5, 1), "stride": 7},
     "past the map": PAST_THE_MAP,
+}
+#: Those that are read in a scan.
+SCANS = {
+    "2x2": {"window": (2, 2), "stride": 1, "pad": (1, 0)},
+    "2x2 side by side": {"window": (2, 2), "stride": 2, "pad": (0, 1)},
+    "3x3": {"window": (3, 3), "stride": 2, "pad": (1, 1)},
+    "3x3 past the map": {"window": (3, 3), "stride": 2, "pad": (2, 2), "map_size": (1, 1)},
+    "3x4": {"window": (3, 4), "stride": 3},
+    "4x4": {"window": (4, 4), "stride": 2, "pad": (3, 1)},
+    "5x7": {"window": (5, 7), "stride": 4, "pad": (2, 6)},
 }
 
 
@@ -42,7 +54,7 @@ def read(memory, layers, seed, **traffic):
             await bench.repeat(2)
             await bench.pulse(dut.start)
             busy.append(await bench.while_high(dut.busy))
-            done += sum(len(places) for _, places in plain_windows(layer))
+            done += len(WindowReader.model(layer))
             assert len(sink.payloads) == done, "not busy before the last chunk was taken"
         await bench.repeat(20)
 
@@ -50,28 +62,57 @@ def read(memory, layers, seed, **traffic):
     return sink, port, busy
 
 
-@pytest.mark.parametrize("traffic", TRAFFIC)
-@pytest.mark.parametrize("name", WINDOWS)
-def test_layers_one_after_the_other(name, traffic):
-    seed = 261
+def random_layers(name, scan, seed):
+    """A memory, and layers of a geometry one after the other, the first of which fills its tensors."""
     print(f"seed {seed}")
     rng = np.random.default_rng(seed)
     memory = rng.integers(0, 256, (3, CONFIG.activation_words, CONFIG.chunk))
-    layers = [pool_layer(rng, tile=tile, **WINDOWS[name]) for tile in (False, True, True)]
-    for layer in layers:
-        assert WindowReader.model(layer) == plain_windows(layer)
+    kind = SCANS[name] | {"scan": 1} if scan else WINDOWS[name]
+    return memory, [pool_layer(rng, tile=tile, **kind) for tile in (False, True, True, True)]
+
+
+def check(memory, layers, seed, traffic):
     sink, port, _ = read(memory, layers, seed, **TRAFFIC[traffic])
     assert sink.payloads == [payload for layer in layers for payload in window_payloads(memory, layer)]
     assert len(port.requests) == len(sink.payloads)
+    assert {request["bank"] for request in port.requests} == {layer["input_bank"] for layer in layers}
 
 
+@pytest.mark.parametrize("traffic", TRAFFIC)
 @pytest.mark.parametrize("name", WINDOWS)
-def test_one_chunk_a_cycle(name):
+def test_layers_one_after_the_other(name, traffic):
+    memory, layers = random_layers(name, scan=0, seed=261)
+    for layer in layers:
+        chunks = WindowReader.model(layer)
+        ends = [number + 1 for number, chunk in enumerate(chunks) if chunk["last"]]
+        windows = [chunks[first:end] for first, end in pairwise([0, *ends])]
+        assert [(window[0]["address"], [chunk["place"] for chunk in window]) for window in windows] == (
+            plain_windows(layer)
+        )
+        assert all(chunk["first"] == (chunk is window[0]) for window in windows for chunk in window)
+    check(memory, layers, 261, traffic)
+
+
+@pytest.mark.parametrize("traffic", TRAFFIC)
+@pytest.mark.parametrize("name", SCANS)
+def test_scans_one_after_the_other(name, traffic):
+    memory, layers = random_layers(name, scan=1, seed=263)
+    for layer in layers:
+        # What the chunks are good for, the maximum shows. Only the last row and the last column may come twice.
+        places = [chunk["place"] for chunk in WindowReader.model(layer)]
+        assert set(places) == {place for _, window in plain_windows(layer) for place in window}
+        rows, columns = (plain_places(layer, side) for side in range(2))
+        both = [sum(window[-1] == side[-1][-1] for window in side) for side in (rows, columns)]
+        once = [side[-1][-1] - side[0][0] for side in (rows, columns)]
+        assert len(places) == (once[0] + both[0]) * (once[1] + both[1]) * layer["input_chunks"]
+    check(memory, layers, 263, traffic)
+
+
+@pytest.mark.parametrize(("name", "scan"), [*((name, 0) for name in WINDOWS), *((name, 1) for name in SCANS)])
+def test_one_chunk_a_cycle(name, scan):
     """Windows, chunks and edges of the map cost nothing beside the chunks that are read."""
-    rng = np.random.default_rng(262)
-    memory = np.zeros((3, CONFIG.activation_words, CONFIG.chunk), np.int64)
-    layer = pool_layer(rng, tile=True, **WINDOWS[name])
-    sink, port, (busy,) = read(memory, [layer], 262)
+    memory, layers = random_layers(name, scan, seed=262)
+    sink, port, (busy,) = read(memory, layers[1:2], 262)
     assert np.diff(port.accepted).tolist() == [1] * (len(port.accepted) - 1)
     assert np.diff(sink.emitted).tolist() == [1] * (len(sink.emitted) - 1)
     assert busy == len(sink.payloads) + 3

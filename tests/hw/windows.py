@@ -2,9 +2,11 @@
 
 import numpy as np
 
+from hw.window_reader import WindowReader
+
 from .layers import layer_fields
 
-__all__ = ["PAST_THE_MAP", "plain_windows", "pool_layer", "read_windows", "window_payloads"]
+__all__ = ["PAST_THE_MAP", "plain_places", "plain_windows", "pool_layer", "read_windows", "window_payloads"]
 
 #: Windows that reach beyond every edge of a map smaller than themselves.
 PAST_THE_MAP = {"window": (5, 4), "stride": 2, "pad": (3, 2), "map_size": (2, 3)}
@@ -34,19 +36,21 @@ def pool_layer(rng, *, window, stride, pad=(0, 0), map_size=None, tile=False, **
     chunks = int(rng.integers(1, 4))
     more = rng.integers(1, 3, 4).tolist() if tile else [0] * 4
     pixel, output_chunks = chunks + more[0], chunks + more[1]
+    row = (maps[1] + more[2]) * pixel
     return layer_fields(
         input_bank=int(rng.integers(3)),
         input_base=int(rng.integers(9)),
-        input_row=(maps[1] + more[2]) * pixel,
+        input_row=row,
         input_pixel=pixel,
         input_chunks=chunks,
-        map_height=maps[0],
-        map_width=maps[1],
-        pad_top=pad[0],
-        pad_left=pad[1],
-        stride=stride,
-        window_height=window[0],
-        window_width=window[1],
+        map_height=(maps[0] - 1) * row,
+        map_width=(maps[1] - 1) * pixel,
+        pad_top=pad[0] * row,
+        pad_left=pad[1] * pixel,
+        step_row=stride * row,
+        step_pixel=stride * pixel,
+        window_row=(window[0] - 1) * row,
+        window_pixel=(window[1] - 1) * pixel,
         output_height=sizes[0],
         output_width=sizes[1],
         output_bank=int(rng.integers(3)),
@@ -57,20 +61,32 @@ def pool_layer(rng, *, window, stride, pad=(0, 0), map_size=None, tile=False, **
     )
 
 
+def plain_places(layer, side):
+    """For each window along one side (0: rows, 1: columns) its places in the map."""
+    words = layer[("input_row", "input_pixel")[side]]
+    pad, extent = layer[("pad_top", "pad_left")[side]], layer[("map_height", "map_width")[side]]
+    size, step = layer[("window_row", "window_pixel")[side]], layer[("step_row", "step_pixel")[side]]
+    return [
+        [
+            place
+            for place in range(extent // words + 1)
+            if window * step <= place * words + pad <= window * step + size
+        ]
+        for window in range(layer[("output_height", "output_width")[side]])
+    ]
+
+
 def plain_windows(layer):
     """For each output chunk, in order, its address and the addresses of its window."""
     made = []
     for chunk in range(layer["input_chunks"]):
-        for row in range(layer["output_height"]):
-            for column in range(layer["output_width"]):
-                addresses = []
-                for down in range(layer["window_height"]):
-                    for right in range(layer["window_width"]):
-                        y = row * layer["stride"] + down - layer["pad_top"]
-                        x = column * layer["stride"] + right - layer["pad_left"]
-                        if y in range(layer["map_height"]) and x in range(layer["map_width"]):
-                            place = y * layer["input_row"] + x * layer["input_pixel"] + chunk
-                            addresses.append(layer["input_base"] + place)
+        for row, down in enumerate(plain_places(layer, 0)):
+            for column, right in enumerate(plain_places(layer, 1)):
+                addresses = [
+                    layer["input_base"] + y * layer["input_row"] + x * layer["input_pixel"] + chunk
+                    for y in down
+                    for x in right
+                ]
                 place = row * layer["output_row"] + column * layer["output_chunks"] + chunk
                 made.append((layer["output_base"] + place, addresses))
     return made
@@ -85,14 +101,10 @@ def read_windows(memory, layer):
 
 
 def window_payloads(memory, layer):
-    """The same as payloads of ``window_layout``."""
+    """What is read as payloads of ``window_layout``, in order."""
+    payloads = WindowReader.model(layer)
     return [
-        {
-            "values": memory[layer["input_bank"], place].tolist(),
-            "first": int(index == 0),
-            "last": int(index == len(places) - 1),
-            "address": address,
-        }
-        for address, places in plain_windows(layer)
-        for index, place in enumerate(places)
+        {name: value for name, value in chunk.items() if name != "place"}
+        | {"values": memory[layer["input_bank"], chunk["place"]].tolist()}
+        for chunk in payloads
     ]

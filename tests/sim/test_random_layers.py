@@ -3,8 +3,10 @@
 ``FARTHING_RANDOM_LAYERS`` asks for another number of layers than the few of every run, as ``CONTRIBUTING.md`` says.
 """
 
+import dataclasses
 import os
 
+import numpy as np
 import pytest
 
 from hw.config import Config
@@ -12,6 +14,7 @@ from sim import reference
 from sim.cycle_model import layer_cycles
 from sim.network import simulate
 from sw.compiler import compile_network
+from sw.network import INPUT, MaxPool
 from tests.sw.networks import EVERY_KIND, random_input, random_network
 
 pytestmark = pytest.mark.slow
@@ -40,6 +43,7 @@ CONFIGS = [
         requantisers=1,
         tables=1,
         z_fifo=3,
+        pool_columns=2,
     ),
     ROOMY.replace(
         name="tree",
@@ -79,25 +83,40 @@ CONFIGS = [
         tables=4,
         channels=32,
         line=6,
+        pool_columns=0,
     ),
 ]
 #: Networks that each configuration runs.
 SEEDS = -(-LAYERS // (len(CONFIGS) * NETWORK * 2 // 3))
 
 
+def with_pools(network, random):
+    """The network with two more layers: maxima of windows of its input that overlap by a half at most, and by more."""
+    info, layers = network.input, []
+    for name, most in (("half", 2), ("more", 3)):
+        stride = 1 if most == 3 else int(random.integers(1, 3))
+        window = tuple(min(length, stride * most, 3) for length in (info.height, info.width))
+        padding = tuple(int(random.integers(length)) for length in (*window, *window))
+        layers.append(MaxPool(name=name, input=INPUT, window=window, stride=stride, padding=padding))
+    return dataclasses.replace(network, layers=(*layers, *network.layers))
+
+
 @pytest.mark.timeout(60 + 60 * SEEDS)
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.name)
 def test_tensors_and_cycles_of_random_layers(config, tmp_path, record_property):
     kinds = [kind for kind in EVERY_KIND if kind != "table" or config.tables]
-    count = 0
+    count, pools = 0, set()
     for seed in range(SEEDS):
         print(f"{config.name}, seed {seed}")
         network = random_network(seed, config, layers=NETWORK, kinds=kinds)
+        network = with_pools(network, np.random.default_rng(seed))
         images = random_input(seed, network, zeros=0.2 + seed % 4 * 0.2)[None]
         program = compile_network(network, config)
         run = simulate(program, network, images, config=config, work_dir=tmp_path)
         assert run.passed
         assert layer_cycles(program, reference.run(network, images)).tolist() == run.layer_cycles.tolist()
         count += len(set(program.step_layers))
+        pools |= {layer["scan"] for layer in program.layers}
     record_property("layers", count)
     assert count >= LAYERS / len(CONFIGS)
+    assert pools == ({0, 1} if config.pool_columns else {0})

@@ -1,5 +1,7 @@
 """What a program's descriptors and memories mean, executed slowly and literally: address by address, tap by tap."""
 
+from itertools import product
+
 import numpy as np
 
 from hw.formats import Operation
@@ -199,21 +201,35 @@ def _check_geometry(config, fields):
 def _windows(fields, banks):
     """For each output place the int64 [places, chunks, N] of its window that lie in the map."""
     for at in np.ndindex(fields["output_height"], fields["output_width"]):
-        top = at[0] * fields["stride"] - fields["pad_top"]
-        left = at[1] * fields["stride"] - fields["pad_left"]
-        places = [
-            (top + down, left + right)
-            for down, right in np.ndindex(fields["window_height"], fields["window_width"])
-            if 0 <= top + down < fields["map_height"] and 0 <= left + right < fields["map_width"]
+        across = [
+            [
+                offset
+                for offset in range(start, start + fields[f"window_{words}"] + 1, fields[f"input_{words}"])
+                if 0 <= offset <= fields[f"map_{side}"]
+            ]
+            for side, words, start in (
+                ("height", "row", at[0] * fields["step_row"] - fields["pad_top"]),
+                ("width", "pixel", at[1] * fields["step_pixel"] - fields["pad_left"]),
+            )
         ]
-        addresses = [
-            fields["input_base"] + y * fields["input_row"] + x * fields["input_pixel"] for y, x in places
-        ]
+        addresses = [fields["input_base"] + down + right for down, right in product(*across)]
         yield at, np.array([_chunks(fields, banks, address) for address in addresses])
+
+
+def _check_scan(config, fields):
+    """Windows that one scan can make: none apart, no place in more than two, no column too soon again."""
+    if not fields["scan"]:
+        return
+    assert fields["output_width"] <= config.pool_columns
+    assert fields["map_width"] // fields["input_pixel"] + 1 >= config.pool_distance
+    for words in ("row", "pixel"):
+        step, window = fields[f"step_{words}"], fields[f"window_{words}"] + fields[f"input_{words}"]
+        assert step <= window <= 2 * step
 
 
 def _max_pool(program, fields, banks):
     """Whole chunks."""
+    _check_scan(program.config, fields)
     for at, window in _windows(fields, banks):
         for slot, value in enumerate(window.max(axis=0).reshape(-1).tolist()):
             yield (slot, *at), value
