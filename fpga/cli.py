@@ -193,7 +193,12 @@ def build(board_name, preset, output, clock, seed, time_limit, memory_limit):
     "--weights", type=click.Path(path_type=Path, dir_okay=False), help="State dict for a network by name."
 )
 @click.option(
-    "--bases", default=5, show_default=True, type=click.IntRange(min=1), help="Basis kernels of a layer."
+    "--bases",
+    multiple=True,
+    default=(5,),
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Basis kernels of a layer; more than one number for --sweep alone.",
 )
 @click.option(
     "--energy",
@@ -245,6 +250,11 @@ def build(board_name, preset, output, clock, seed, time_limit, memory_limit):
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, ...")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Of the training.")
 @click.option(
+    "--sweep",
+    "shares",
+    help="Shares of zeros, as 0.5,0.7,0.9: a network for each, and the curves of accuracy against cycles, bits and operations.",
+)
+@click.option(
     "--folder",
     type=click.Path(path_type=Path, file_okay=False),
     help="Checkpoints; a killed run goes on from them  [default: OUTPUT.work].",
@@ -266,6 +276,7 @@ def compress(
     precision,
     device,
     seed,
+    shares,
     folder,
 ):
     """Compress a trained network to sparse integers.
@@ -274,34 +285,48 @@ def compress(
     """
     _require("compress", ["torch", "accelerate"])
     from fpga.compression import command_settings, compress_to_file
+    from fpga.sweep import parse_shares, sweep
+    from hw.config import Config
     from sw.data import load_dataset
     from sw.importing import load_model
 
-    settings = command_settings(
-        bases=bases,
-        energy=energy,
-        kept=kept,
-        sparsity=sparsity,
-        epochs=epochs,
-        rate=rate,
-        dense_epochs=dense_epochs,
-        penni=penni,
-        preset=preset,
-        precision=precision,
-        device=device,
-        seed=seed,
-    )
+    if shares is None and len(bases) > 1:
+        raise ValueError(f"expected one number of bases, got {len(bases)}; give them with --sweep")
+
+    def settings(count, share):
+        return command_settings(
+            bases=count,
+            energy=energy,
+            kept=kept,
+            sparsity=share,
+            epochs=epochs,
+            rate=rate,
+            dense_epochs=dense_epochs,
+            penni=penni,
+            preset=preset,
+            precision=precision,
+            device=device,
+            seed=seed,
+        )
+
+    # What can be refused is refused before anything is loaded.
+    points = [(count, share) for count in bases for share in parse_shares(shares or str(sparsity))]
+    every = {f"{count}-{share:g}": settings(count, share) for count, share in points}
+    config = Config.preset(preset or "ulx3s-85f")
     network = load_model(model, weights=weights)
     dataset = load_dataset(data)
-    compress_to_file(
-        network,
-        dataset,
-        settings,
-        output,
-        name=Path(model).stem,
-        folder=folder or output.with_name(f"{output.name}.work"),
-        console=_console(),
-    )
+    options = {
+        "name": Path(model).stem,
+        "folder": folder or output.with_name(f"{output.name}.work"),
+        "console": _console(),
+    }
+    if shares is None:
+        (only,) = every.values()
+        compress_to_file(network, dataset, only, output, **options)
+    else:
+        dense = next(iter(every.values())).dense
+        every = {label: point.replace(dense=None) for label, point in every.items()}
+        sweep(network, dataset, every, config, output, dense=dense, **options)
 
 
 @main.command("compile")

@@ -67,6 +67,11 @@ def check(command):
         assert (ROOT / words[-1 if words[0] == "bash" else 0]).exists(), command
     elif words[1:3] == ["-m", "bench"]:
         bench.make_context("bench", list(words[3:]))
+    elif words[1:3] == ["-m", "bench.compression"]:
+        pytest.importorskip("torch")
+        from bench.compression import main
+
+        main.make_context("compression", list(words[3:]))
     elif words[0].startswith("python"):
         assert (ROOT / words[1]).exists() or re.fullmatch("|".join(OUTSIDE), command), command
     else:

@@ -1,5 +1,6 @@
 """From a trained network and images to the integers of the accelerator, in named phases."""
 
+import dataclasses
 from dataclasses import dataclass, field
 
 from ..network import IntegerNetwork
@@ -19,6 +20,10 @@ class CompressionSettings:
     dense: TrainingSettings | None = None
     penni: PenniSettings | None = None
     escalate: EscalateSettings | None = field(default_factory=EscalateSettings)
+
+    def replace(self, **changes):
+        """The same settings with some changed."""
+        return dataclasses.replace(self, **changes)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -1,0 +1,214 @@
+"""Compression of real networks, measured: one command that runs what is not stored yet, and goes on where it was killed.
+
+``python -m bench.compression`` takes trained weights and pictures from the folder in ``FARTHING_DATA`` (``resnet20-cifar10-jpeg.pt``,
+``resnet20-cifar10.th``, ``resnet56-cifar10.th``, ``mlperf-tiny-resnet8.onnx``, ``cifar10-jpeg.zip``), writes
+``bench/results/compression.json`` after each experiment and the tables of ``docs/compression.md``. ``--list`` shows what there is,
+``--only NAME`` runs one. An experiment takes hours on two processor cores; checkpoints are in ``build/compression``.
+"""
+
+import dataclasses
+import datetime
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from fpga.steps import Steps
+from fpga.sweep import measure_point
+from hw.config import Config
+from sw.complexity import network_complexity, total
+from sw.compression.compress import CompressionSettings, compress
+from sw.compression.escalate import TEACHER, EscalateSettings
+from sw.compression.exact import integer_logits
+from sw.compression.penni import PenniSettings
+from sw.compression.run import Run
+from sw.data import load_dataset
+from sw.files import replace_file
+from sw.importing import load_model
+from sw.network_file import write_network
+from sw.training import TrainingSettings, logits
+
+__all__ = ["EXPERIMENTS", "RESULT", "Experiment", "run_experiment"]
+
+RESULT = Path(__file__).parent / "results" / "compression.json"
+FOLDER = Path("build") / "compression"
+PRESET = "ulx3s-85f"
+
+_COARSE = TrainingSettings(
+    batch=128, optimiser="adamw", augmentation="crop-flip", precision="bfloat16", evaluate_every=1
+)
+#: Fine-tuning of the dense network, the same for all: what every loss is measured against.
+_DENSE = dataclasses.replace(_COARSE, optimiser="sgd", epochs=6, rate=0.02)
+_RETRAINING = dataclasses.replace(_COARSE, epochs=16, rate=3e-3, distillation=TEACHER)
+_REFINING = dataclasses.replace(_RETRAINING, epochs=2, rate=2e-4, precision="float32")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """One network compressed in one way."""
+
+    #: As for ``sw.importing.load_model``, names of files being those in the folder of data.
+    model: str
+    weights: str | None = None
+    settings: CompressionSettings
+    #: Instead of our methods: weights of this many bits by Brevitas (``bench.uniform``).
+    uniform: int | None = None
+
+
+def _escalate(bases, sparsity, kept=None):
+    return CompressionSettings(
+        dense=_DENSE,
+        escalate=EscalateSettings(
+            bases=bases, kept=kept, sparsity=sparsity, retraining=_RETRAINING, refining=_REFINING
+        ),
+    )
+
+
+def _penni(bases, zeros):
+    return CompressionSettings(
+        dense=_DENSE,
+        escalate=None,
+        penni=PenniSettings(
+            bases=bases,
+            zeros=zeros,
+            retraining=dataclasses.replace(
+                _COARSE, optimiser="sgd", epochs=12, rate=0.01, distillation=TEACHER
+            ),
+            tuning=dataclasses.replace(_COARSE, optimiser="sgd", epochs=8, rate=0.01, distillation=TEACHER),
+        ),
+    )
+
+
+_RESNET20 = {"model": "resnet20", "weights": "resnet20-cifar10-jpeg.pt"}
+_RESNET8 = {"model": "mlperf-tiny-resnet8.onnx"}
+#: By name, the most wanted first.
+EXPERIMENTS = {
+    "resnet20-6-0.60": Experiment(**_RESNET20, settings=_escalate(6, 0.6)),
+    "resnet20-6-0.85": Experiment(**_RESNET20, settings=_escalate(6, 0.85)),
+    "resnet20-penni": Experiment(**_RESNET20, settings=_penni(5, 0.6)),
+    "resnet8-6-0.60": Experiment(**_RESNET8, settings=_escalate(6, 0.6)),
+    **{
+        f"resnet20-uniform-{bits}": Experiment(**_RESNET20, settings=_escalate(6, 0.6), uniform=bits)
+        for bits in (2, 3, 4)
+    },
+    **{
+        f"resnet20-{bases}-{sparsity:.2f}": Experiment(**_RESNET20, settings=_escalate(bases, sparsity))
+        for bases in (5, 4, 6)
+        for sparsity in (0.6, 0.85, 0.5, 0.7, 0.8, 0.9, 0.95)
+        if (bases, sparsity) not in ((6, 0.6), (6, 0.85))
+    },
+    **{
+        f"resnet8-6-{sparsity:.2f}": Experiment(**_RESNET8, settings=_escalate(6, sparsity))
+        for sparsity in (0.85, 0.5, 0.7, 0.8, 0.9, 0.95)
+    },
+    "resnet56-penni": Experiment(model="resnet56", weights="resnet56-cifar10.th", settings=_penni(5, 0.8)),
+}
+
+
+def run_experiment(name, experiment, data, folder, console):
+    """Compress, measure, and give what is stored of the experiment ``name``.
+
+    Parameters
+    ----------
+    data : Path
+        Folder of weights and pictures.
+    folder : Path
+        For checkpoints.
+    """
+    model = data / experiment.model if Path(experiment.model).suffix else experiment.model
+    network = load_model(model, weights=experiment.weights and data / experiment.weights)
+    dataset = load_dataset(data / "cifar10-jpeg.zip")
+    steps = Steps(console)
+    # All experiments with a network start from the same one.
+    dense = folder / f"{Path(experiment.model).stem}-dense"
+    run = Run(dataset=dataset, folder=dense)
+    with steps.step(f"{name}: train the dense network") as show:
+        run.progress = lambda phase, part, text: show(part, text)
+        run.train("dense", network, experiment.settings.dense)
+    run = Run(dataset=dataset, folder=folder / name)
+    run.folder.mkdir(parents=True, exist_ok=True)
+    stored = {
+        "date": datetime.date.today().isoformat(),
+        "network": Path(experiment.model).stem,
+        "settings": dataclasses.asdict(experiment.settings),
+        "dense_operations": total(network_complexity(network), "dense").operations,
+    }
+    with steps.step(f"{name}: compress") as show:
+        run.progress = lambda phase, part, text: show(part, f"{phase} {text}")
+        if experiment.uniform is not None:
+            measured = _uniform(network, experiment, run)
+        else:
+            measured = _compressed(network, experiment, run, name, folder / f"{name}.farthing")
+    phases = [
+        {key: value for key, value in dataclasses.asdict(phase).items() if key != "epochs"}
+        for phase in run.phases
+    ]
+    return stored | measured | {"dense_accuracy": run.phases[0].accuracy, "phases": phases}
+
+
+def _uniform(network, experiment, run):
+    from .uniform import uniform_bits, uniform_cycles, uniform_network
+
+    escalate = experiment.settings.escalate
+    run.phase("dense", lambda: network)
+    made = run.phase("uniform", uniform_network, network, experiment.uniform)
+    run.train("retrain", made, escalate.retraining, teacher=network)
+    run.train("refine", made, escalate.refining, teacher=network)
+    return {
+        "accuracy": run.phases[-1].accuracy,
+        "image_bits": uniform_bits(made),
+        "cycles": uniform_cycles(made, Config.preset(PRESET).multipliers),
+        "uniform": experiment.uniform,
+    }
+
+
+def _compressed(network, experiment, run, name, path):
+    made = compress(network, run.dataset, experiment.settings.replace(dense=None), run, name=name)
+    if made.integers is None:
+        work = network_complexity(made.network)
+        return {
+            "accuracy": made.accuracy,
+            "operations": total(work).operations,
+            "penni_operations": sum(layer.penni_operations for layer in work),
+            "sparsity": made.phases[-1].zeros,
+        }
+    write_network(path, made.integers)
+    images, labels = run.test_split()
+    integers = integer_logits(made.integers, images).argmax(1)
+    return {
+        "accuracy": float((integers == labels).mean()),
+        "agreement": float((integers == logits(made.network, images).argmax(1).numpy()).mean()),
+        **measure_point(path, run.dataset, Config.preset(PRESET)),
+    }
+
+
+@click.command()
+@click.option("--list", "listed", is_flag=True, help="Names, and when they were stored.")
+@click.option("--only", multiple=True, type=click.Choice(list(EXPERIMENTS)), help="Run these, stored or not.")
+def main(listed, only):
+    """Run the experiments that are not stored, in their order."""
+    stored = _stored()
+    if listed:
+        for name in EXPERIMENTS:
+            click.echo(f"{name} {stored[name]['date'] if name in stored else '-'}")
+        return
+    data = os.environ.get("FARTHING_DATA")
+    if data is None:
+        raise click.UsageError(
+            "expected the folder of weights and pictures in FARTHING_DATA, got none; set it"
+        )
+    for name in only or [name for name in EXPERIMENTS if name not in stored]:
+        result = run_experiment(name, EXPERIMENTS[name], Path(data), FOLDER, Console())
+        # Another process may have stored one in the meantime.
+        replace_file(RESULT, json.dumps(_stored() | {name: result}, indent=1) + "\n")
+
+
+def _stored():
+    return json.loads(RESULT.read_text()) if RESULT.exists() else {}
+
+
+if __name__ == "__main__":
+    main()

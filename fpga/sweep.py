@@ -1,0 +1,187 @@
+"""The curve from accuracy to speed: one compression for each number of bases and share of zeros, its measures, a picture.
+
+Every point is kept as it is made; a sweep that was killed goes on after the last one.
+"""
+
+import dataclasses
+import io
+import json
+
+import matplotlib
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
+
+from fpga.compression import compress_to_file
+from fpga.steps import Steps
+from sim import reference
+from sim.counting import compression
+from sim.cycle_model import layer_cycles
+from sw.compiler import compile_network
+from sw.complexity import integer_complexity, total
+from sw.compression.run import Run
+from sw.files import replace_file
+from sw.network_file import read_network
+
+__all__ = ["draw_sweep", "measure_point", "parse_shares", "sweep", "write_sweep"]
+
+#: Images of the test split whose cycles are counted; they differ by a few in a thousand.
+_CYCLE_IMAGES = 4
+_MARKERS = "osD^v<>pP*X"
+#: What the accuracy is drawn against: key of a point, and title of the axis.
+_PANELS = (
+    ("cycles", "cycles an image"),
+    ("image_bits", "bits of the image"),
+    ("operations", "additions and multiply-adds"),
+)
+
+
+def sweep(network, dataset, points, config, output, *, dense=None, folder, name, test_images=None, console):
+    """Compress ``network`` at every point and measure what came out.
+
+    Parameters
+    ----------
+    network : sw.model.Network
+    points : dict
+        ``CompressionSettings`` by label, without a ``dense`` of their own; labels become parts of file names.
+    config : Config
+        For which cycles and bits are counted.
+    output : path
+        Beside it are written, with its stem: a network file for each point, ``.sweep.json``, ``.sweep.svg``, ``.sweep.png``.
+    folder : path
+        For checkpoints.
+
+    Returns
+    -------
+    dict
+        As in the JSON file: ``preset``, ``dense_accuracy``, ``points``.
+    """
+    result_path = output.with_suffix(".sweep.json")
+    folder.mkdir(parents=True, exist_ok=True)
+    if dense is not None:
+        with Steps(console).step("train the dense network") as show:
+            run = Run(dataset=dataset, folder=folder, progress=lambda phase, part, text: show(part, text))
+            run.train("dense", network, dense)
+    found = []
+    for label, settings in points.items():
+        path = output.with_name(f"{output.stem}-{label}{output.suffix}")
+        kept = folder / f"{label}.json"
+        if not kept.exists() or json.loads(kept.read_text())["digest"] != _digest(settings, config):
+            report = compress_to_file(
+                network,
+                dataset,
+                settings,
+                path,
+                name=name,
+                folder=folder / label,
+                test_images=test_images,
+                console=console,
+            )
+            point = measure_point(path, dataset, config) | {
+                "label": label,
+                "digest": _digest(settings, config),
+                "bases": settings.escalate.bases,
+                "asked_sparsity": settings.escalate.sparsity,
+                "dense_accuracy": report["phases"][0]["accuracy"],
+                "accuracy": report["accuracy_integer"],
+                "agreement": report["agreement"],
+                "test_images": report["test_images"],
+            }
+            replace_file(kept, json.dumps(point, indent=2) + "\n")
+        found.append(json.loads(kept.read_text()))
+        result = {"preset": config.name, "dense_accuracy": found[0]["dense_accuracy"], "points": found}
+        replace_file(result_path, json.dumps(result, indent=2) + "\n")
+        write_sweep(output, result, name)
+    return result
+
+
+def parse_shares(text):
+    """Shares of zeros of a text like ``0.5,0.7``.
+
+    Raises
+    ------
+    ValueError
+        If one is no number from 0 to below 1.
+    """
+    try:
+        shares = [float(part) for part in text.split(",")]
+    except ValueError:
+        shares = []
+    if not shares or not all(0 <= share < 1 for share in shares):
+        raise ValueError(f"expected shares of zeros from 0 to below 1, as 0.5,0.7,0.9, got {text!r}")
+    return shares
+
+
+def _digest(settings, config):
+    return json.dumps([dataclasses.asdict(settings), config.digest], sort_keys=True)
+
+
+def measure_point(path, dataset, config):
+    """Cycles, bits, operations and zeros of a network file on one configuration, as plain values."""
+    network, _ = read_network(path)
+    program = compile_network(network, config)
+    images = dataset.test_images[:: max(1, len(dataset.test_images) // _CYCLE_IMAGES)][:_CYCLE_IMAGES]
+    integers = images if network.pixels is None else network.pixels.integers(images)
+    tensors = reference.run(network, integers)
+    size = compression(network, program)
+    complexity = integer_complexity(network, program)
+    work, before = total(complexity), total(complexity, "dense")
+    nonzero, count = (
+        sum(getattr(layer, field) for layer in complexity if layer.kind != "fixed")
+        for field in ("nonzero", "coefficients")
+    )
+    return {
+        "cycles": float(np.mean(layer_cycles(program, tensors).sum(axis=1))),
+        "image_bits": size.image_bits,
+        "dense_bits": size.dense_bits,
+        "zeros_free_bits": size.zeros_free_bits,
+        "operations": work.operations,
+        "dense_operations": before.operations,
+        "sparsity": 1 - nonzero / count,
+    }
+
+
+def write_sweep(output, result, name):
+    """Draw the curves beside ``output``, as ``.sweep.svg`` and ``.sweep.png``; the same result gives the same bytes."""
+    for suffix, metadata in ((".svg", {"Date": None, "Creator": None}), (".png", {"Software": None})):
+        content = io.BytesIO()
+        with matplotlib.rc_context({"svg.hashsalt": "farthing"}):
+            draw_sweep(result, name).savefig(content, format=suffix[1:], metadata=metadata, dpi=150)
+        replace_file(output.with_suffix(f".sweep{suffix}"), content.getvalue())
+
+
+def draw_sweep(result, name):
+    """A matplotlib ``Figure``: top-1 against cycles, bits and operations, a line for each number of bases."""
+    figure = Figure(figsize=(13, 4.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(f"{name}: accuracy of the integers on preset {result['preset']}")
+    panels = figure.subplots(1, len(_PANELS), sharey=True)
+    every = sorted({point["bases"] for point in result["points"]})
+    for panel, (key, title) in zip(panels, _PANELS, strict=True):
+        for bases, marker in zip(every, _MARKERS, strict=False):
+            points = [point for point in result["points"] if point["bases"] == bases]
+            points.sort(key=lambda point: point[key])
+            panel.plot(
+                [point[key] for point in points],
+                [100 * point["accuracy"] for point in points],
+                marker=marker,
+                label=f"{bases} bases",
+            )
+            for point in points:
+                panel.annotate(
+                    f"{point['sparsity']:.0%}",
+                    (point[key], 100 * point["accuracy"]),
+                    xytext=(4, -10),
+                    textcoords="offset points",
+                    fontsize=7.5,
+                )
+        panel.axhline(
+            100 * result["dense_accuracy"], color="black", linestyle="--", linewidth=1, label="dense"
+        )
+        panel.set_xlabel(title)
+        panel.xaxis.set_major_formatter(EngFormatter(sep=""))
+        panel.grid(alpha=0.3)
+    panels[0].set_ylabel("top-1, %")
+    panels[0].legend(loc="lower right")
+    return figure
