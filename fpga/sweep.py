@@ -22,6 +22,7 @@ from sw.compiler import compile_network
 from sw.complexity import integer_complexity, total
 from sw.compression.run import Run
 from sw.files import replace_file
+from sw.network import Convolution
 from sw.network_file import read_network
 
 __all__ = ["draw_sweep", "measure_point", "parse_shares", "sweep", "write_sweep"]
@@ -127,10 +128,11 @@ def measure_point(path, dataset, config):
     size = compression(network, program)
     complexity = integer_complexity(network, program)
     work, before = total(complexity), total(complexity, "dense")
-    nonzero, count = (
-        sum(getattr(layer, field) for layer in complexity if layer.kind != "fixed")
-        for field in ("nonzero", "coefficients")
-    )
+    ternary = [
+        layer.coefficients
+        for layer in network.layers
+        if isinstance(layer, Convolution) and not layer.own_bases and not layer.fixed
+    ]
     return {
         "cycles": float(np.mean(layer_cycles(program, tensors).sum(axis=1))),
         "image_bits": size.image_bits,
@@ -138,7 +140,7 @@ def measure_point(path, dataset, config):
         "zeros_free_bits": size.zeros_free_bits,
         "operations": work.operations,
         "dense_operations": before.operations,
-        "sparsity": 1 - nonzero / count,
+        "sparsity": 1 - sum(map(np.count_nonzero, ternary)) / sum(part.size for part in ternary),
     }
 
 

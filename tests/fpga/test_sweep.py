@@ -1,0 +1,126 @@
+"""The sweep: its points, its files, going on after a kill; what is refused."""
+
+import dataclasses
+import json
+
+import pytest
+from click.testing import CliRunner
+from rich.console import Console
+
+pytest.importorskip("torch")
+
+from fpga import sweep as module
+from fpga.cli import main
+from fpga.sweep import parse_shares, sweep
+from hw.config import Config
+from sim import reference
+from sw.compression.compress import CompressionSettings
+from sw.compression.escalate import EscalateSettings
+from sw.network_file import read_network
+from sw.training import Distillation, TrainingSettings, repeatable
+from tests.sw.training.patterns import patterns, small_network
+
+TRAINING = TrainingSettings(
+    epochs=3, rate=0.02, batch=32, evaluate_every=0, distillation=Distillation(weight=0.5, temperature=2.0)
+)
+DENSE = TrainingSettings(epochs=12, rate=0.02, batch=32, evaluate_every=0)
+
+
+def point(bases, sparsity):
+    return CompressionSettings(
+        escalate=EscalateSettings(
+            bases=bases,
+            kept=None,
+            sparsity=sparsity,
+            retraining=TRAINING,
+            refining=dataclasses.replace(TRAINING, epochs=1, rate=0.002),
+        )
+    )
+
+
+POINTS = {"3-0.5": point(3, 0.5), "3-0.9": point(3, 0.9), "5-0.9": point(5, 0.9)}
+
+
+def run(folder):
+    with repeatable(4):
+        return sweep(
+            small_network(),
+            patterns(),
+            POINTS,
+            Config.preset("small"),
+            folder / "curve.farthing",
+            dense=DENSE,
+            folder=folder / "work",
+            name="patterns",
+            console=Console(quiet=True),
+        )
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sweep")
+    return run(folder), folder
+
+
+def test_every_point_is_measured(done):
+    result, folder = done
+    assert json.loads((folder / "curve.sweep.json").read_text()) == result
+    few, many, more = result["points"]
+    assert [each["label"] for each in result["points"]] == list(POINTS)
+    assert many["sparsity"] > few["sparsity"] + 0.1 and many["operations"] < few["operations"]
+    assert many["image_bits"] < few["image_bits"] < few["dense_bits"]
+    assert more["bases"] == 5 and all(each["cycles"] > 0 and each["agreement"] > 0.9 for each in (few, many))
+    assert result["dense_accuracy"] > 0.8 and few["accuracy"] > 0.6
+
+
+def test_network_files_are_those_that_were_measured(done):
+    result, folder = done
+    data = patterns()
+    for each in result["points"]:
+        network, report = read_network(folder / f"curve-{each['label']}.farthing")
+        images = network.pixels.integers(data.test_images)
+        assert reference.accuracy(network, images, data.test_labels) == each["accuracy"]
+        assert report["accuracy_integer"] == each["accuracy"]
+
+
+def test_pictures_are_drawn(done):
+    _, folder = done
+    assert (folder / "curve.sweep.png").read_bytes().startswith(b"\x89PNG")
+    assert "<svg" in (folder / "curve.sweep.svg").read_text()
+
+
+def test_a_killed_sweep_goes_on_after_the_last_point(done, monkeypatch):
+    result, folder = done
+    (folder / "work" / "5-0.9.json").unlink()
+    compressed = []
+    whole = module.compress_to_file
+
+    def counted(*arguments, **options):
+        compressed.append(arguments[3].name)
+        return whole(*arguments, **options)
+
+    monkeypatch.setattr(module, "compress_to_file", counted)
+    assert run(folder) == result and compressed == ["curve-5-0.9.farthing"]
+
+
+def test_shares_are_read():
+    assert parse_shares("0.5,0.75") == [0.5, 0.75]
+    for text in ("", "0.5,", "1.0", "-0.1", "many"):
+        with pytest.raises(ValueError, match="expected shares of zeros from 0 to below 1, as"):
+            parse_shares(text)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--bases", "4", "--bases", "5"], "expected one number of bases, got 2; give them with --sweep"),
+        (["--sweep", "0.5,2"], "expected shares of zeros"),
+        (["--preset", "nothing"], "expected a preset from"),
+    ],
+)
+def test_refused_before_anything_is_loaded(tmp_path, arguments, words):
+    output = tmp_path / "net.farthing"
+    result = CliRunner().invoke(main, ["compress", "nowhere.onnx", "-o", str(output), *arguments])
+    (line,) = result.stderr.splitlines()
+    assert result.exit_code == 1 and line.startswith("farthing: ") and words in line
+    assert list(tmp_path.iterdir()) == []
