@@ -188,6 +188,15 @@ def test_decomposed_layer_by_hand():
     assert row.dense.map_bytes == 4 * row.compressed.map_bytes
 
 
+def test_decomposed_1x1_layer_adds_where_it_steps():
+    small = layer(kernel=(1, 1), padding=(0, 0, 0, 0), stride=2)
+    network = trainable(7, (small,)).replaced({"a": decomposed(small, np.ones((6, 3, 2)), 2)})
+    (row,) = network_complexity(network)
+    assert row.compressed.adds == 4 * 4 * 36 and row.compressed.multiply_adds == 4 * 4 * 12
+    # PENNI does not decompose it.
+    assert row.penni_operations == 4 * 4 * 36
+
+
 def test_shrinking_shows():
     import torch
 
@@ -251,6 +260,22 @@ def test_weights_of_single_channels_are_no_coefficients():
     assert row.compressed.multiply_adds == row.dense.multiply_adds == 24 * 108
     assert row.penni_operations == 24 * 81
     assert row.compressed.bits == 36 + 12 + 108 * 8 + 4 * 56
+
+
+def test_groups_of_integers_by_hand():
+    """Two groups, of which the coefficients between them are no coefficients."""
+    coefficients = np.zeros((4, 4, 1), np.int8)
+    coefficients[:2, :2], coefficients[2:, 2] = 1, -1
+    convolution = integers(
+        coefficients=np.zeros((4, 3, 1), np.int8), bases=np.ones((1, 3, 3), np.int8)
+    ).layers[0]
+    grouped = dataclasses.replace(convolution, coefficients=coefficients, groups=2)
+    info = TensorInfo(channels=4, height=6, width=4, signed=False)
+    network = IntegerNetwork(name="groups", input=info, input_scale=1.0, layers=(grouped,))
+    (row,) = integer_complexity(network)
+    assert (row.kind, row.coefficients, row.nonzero) == ("grouped", 8, 6)
+    assert row.dense.multiply_adds == 24 * 9 * 2 * 4
+    assert row.compressed.bits == 8 + 6 + 9 * 8 + 4 * 56
 
 
 def test_selections_of_integers_are_stored_but_do_not_compute():
