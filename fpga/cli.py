@@ -193,6 +193,11 @@ def build(board_name, preset, output, clock, seed, time_limit, memory_limit):
     "--weights", type=click.Path(path_type=Path, dir_okay=False), help="State dict for a network by name."
 )
 @click.option(
+    "--mean",
+    help="Of the pixels in training, where white is 1, by channel: 0.485,0.456,0.406  [default: the network's].",
+)
+@click.option("--std", help="As --mean: 0.229,0.224,0.225  [default: the network's].")
+@click.option(
     "--bases",
     multiple=True,
     default=(5,),
@@ -264,6 +269,8 @@ def compress(
     data,
     output,
     weights,
+    mean,
+    std,
     bases,
     energy,
     kept,
@@ -283,12 +290,12 @@ def compress(
 
     MODEL is an ONNX file, a program saved by torch.export, or the name of a network that farthing knows.
     """
-    _require("compress", ["torch", "accelerate"])
+    _require("compress", ["torch", "accelerate", "onnx"])
     from fpga.compression import command_settings, compress_to_file
     from fpga.sweep import parse_shares, sweep
     from hw.config import Config
     from sw.data import load_dataset
-    from sw.importing import load_model
+    from sw.importing import load_model, pixels_of
 
     if shares is None and len(bases) > 1:
         raise ValueError(f"expected one number of bases, got {len(bases)}; give them with --sweep")
@@ -313,8 +320,12 @@ def compress(
     points = [(count, share) for count in bases for share in parse_shares(shares or str(sparsity))]
     every = {f"{count}-{share:g}": settings(count, share) for count, share in points}
     config = Config.preset(preset or "ulx3s-85f")
-    network = load_model(model, weights=weights)
+    numbers = {"mean": _numbers(mean), "std": _numbers(std)}
     dataset = load_dataset(data)
+    pixels = pixels_of(*dataset.train_images.shape[1:], **numbers) if mean or std else None
+    network = load_model(model, pixels=pixels, weights=weights)
+    for note in network.notes:
+        click.echo(note)
     options = {
         "name": Path(model).stem,
         "folder": folder or output.with_name(f"{output.name}.work"),
@@ -327,6 +338,16 @@ def compress(
         dense = next(iter(every.values())).dense
         every = {label: point.replace(dense=None) for label, point in every.items()}
         sweep(network, dataset, every, config, output, dense=dense, **options)
+
+
+def _numbers(text):
+    """Numbers of an option that has one for each channel."""
+    if text is None:
+        return None
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise ValueError(f"expected numbers with commas between them, got {text!r}") from None
 
 
 @main.command("compile")

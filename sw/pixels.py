@@ -104,7 +104,8 @@ def pixels_of(channels, height, width, mean=None, std=None):
 
 
 def _by_channel(name, channels, values):
-    values = (float(values),) * channels if isinstance(values, (int, float)) else tuple(map(float, values))
+    values = (values,) if isinstance(values, (int, float)) else values
+    values = tuple(map(float, values)) * (channels if len(values) == 1 else 1)
     if len(values) != channels:
         raise ValueError(
             f"expected one {name}, or {channels}, one for each channel, got {len(values)}; give as many as there are channels"

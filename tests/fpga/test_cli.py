@@ -110,6 +110,19 @@ def test_missing_extra(module, extra, command, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
+def test_compress_takes_what_pixels_were_normalised_with(tmp_path, monkeypatch):
+    networks = []
+    monkeypatch.setattr(
+        "fpga.compression.compress_to_file", lambda network, *_, **__: networks.append(network)
+    )
+    command = ("compress", "digits", "--data", "mnist", "-o", tmp_path / "digits.farthing", "--std", "0.5")
+    result = run(*command, "--mean", "0.25")
+    assert result.exit_code == 0 and "largest difference" in result.output
+    assert networks[0].pixels.offset == (0.25 * 255,) and networks[0].pixels.gain == (2 / 255,)
+    assert fails(*command, "--mean", "a") == "expected numbers with commas between them, got 'a'"
+
+
 def test_debug_shows_the_traceback(tmp_path):
     result = run("--debug", "verilog", "--preset", "vast", "-o", tmp_path / "x.v")
     assert isinstance(result.exception, ValueError)

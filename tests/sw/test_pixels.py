@@ -73,6 +73,7 @@ def test_other_images_are_refused(images, message):
 
 def test_pixels_as_torchvision_normalises_them():
     pixels = pixels_of(3, 4, 5, mean=(0.1, 0.2, 0.3), std=0.5)
+    assert pixels == pixels_of(3, 4, 5, mean=[0.1, 0.2, 0.3], std=[0.5])
     images = np.random.default_rng(3).integers(0, 256, (2, 3, 4, 5))
     expected = (images / 255 - np.array([0.1, 0.2, 0.3])[:, None, None]) / 0.5
     offset, gain = (np.array(part)[:, None, None] for part in (pixels.offset, pixels.gain))

@@ -129,6 +129,14 @@ def test_activation_functions_written_out(call, function):
     assert layer.activation.function == function
 
 
+@pytest.mark.parametrize(
+    "call", [lambda x: functional.relu6(x + 2.99) / 6, lambda x: functional.relu6(x + 3) / 5.99]
+)
+def test_what_is_almost_an_activation_function_stays_what_it_is(call):
+    network = imported(after_stem(lambda _, x: call(x)))
+    assert [layer.activation.function for layer in network.layers] == [None, None]
+
+
 def test_slopes():
     (layer,) = imported(after_stem(lambda self, x: self.slope(x), slope=nn.PReLU())).layers
     assert layer.activation.function == "leaky_relu"

@@ -51,6 +51,8 @@ def test_padding_with_the_lowest():
         lambda places: np.pad(places, ((1, 0), (0, 0), (0, 0)), constant_values=LOWEST),
         lambda places: np.where(places == 7, ZERO, places),
         lambda places: np.concatenate((places[:1], places[:1, ::-1])),
+        # One row backwards, which neither rows nor columns alone show.
+        lambda places: np.concatenate((places[:, :1, ::-1], places[:, 1:]), 1),
     ],
 )
 def test_what_is_no_selection(change):
