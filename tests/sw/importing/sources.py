@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 from torch import nn
+from torch.nn import functional
 
 from sw.pixels import pixels_of
 
@@ -124,3 +125,44 @@ class RandomNetwork(nn.Module):
         inner = torch.relu(second(first(nn.functional.pad(images, (0, right, 0, bottom)))))
         fewer = images[:, :, ::2, ::2]
         return inner + nn.functional.pad(fewer, (0, 0, 0, 0, 1, 3))
+
+
+class RandomGraph(nn.Module):
+    """Operations in a random order on random earlier tensors, most of which several others read."""
+
+    def __init__(self, seed, count=14):
+        super().__init__()
+        self._seed, self._count = seed, count
+        kernels = ((1, 1), (3, 1), (3, 8), (3, 2), (1, 4))
+        self.stem = nn.Conv2d(3, 8, 3, padding=1)
+        self.convolutions = nn.ModuleList(
+            nn.Conv2d(8, 8, kernel, padding=kernel // 2, groups=groups) for kernel, groups in kernels
+        )
+        self.norms = nn.ModuleList(nn.BatchNorm2d(8) for _ in range(4))
+        self.classify = nn.Linear(8, 4)
+
+    def forward(self, images):
+        random = np.random.default_rng(self._seed)
+        operations = (
+            *[lambda x, _: self.convolutions[random.integers(5)](x)] * 3,
+            lambda x, _: self.norms[random.integers(4)](x),
+            lambda x, _: functional.relu(x),
+            lambda x, y: x + y,
+            lambda x, y: x - 0.5 * y,
+            lambda x, _: functional.max_pool2d(x, 3, 1, 1),
+            lambda x, _: functional.relu6(
+                functional.max_pool2d(functional.pad(torch.relu(x), (1, 1, 1, 1)), 3, 1)
+            ),
+            lambda x, y: torch.cat((x[:, :4], y[:, 4:]), 1),
+            lambda x, _: functional.silu(x) * 0.5 + 1,
+            lambda x, _: x.view(-1, 2, 4, *x.shape[2:]).transpose(1, 2).reshape(x.shape),
+            lambda x, _: functional.pad(x[:, 2:6], (0, 0, 0, 0, 2, 2)),
+            lambda x, _: functional.relu_(x.clone()),
+        )
+        tensors = [self.stem(images)]
+        for _ in range(self._count):
+            first, second = (tensors[random.integers(len(tensors))] for _ in range(2))
+            first = first if random.random() < 0.5 else tensors[-1]
+            result = operations[random.integers(len(operations))](first, second)
+            tensors.append(result / (1 + 0.1 * random.integers(3)))
+        return self.classify(torch.relu(tensors[-1] + tensors[-2]).mean((2, 3)))

@@ -10,7 +10,18 @@ from sw.importing import import_program, import_torch
 from sw.layers import FUNCTIONS, AverageLayer, ConvolutionLayer, Pixels
 from sw.network import Concatenation, MaxPool
 
-from .sources import PIXELS, SHAPE, TOLERANCE, Calls, RandomNetwork, difference, images_for, seen, trained
+from .sources import (
+    PIXELS,
+    SHAPE,
+    TOLERANCE,
+    Calls,
+    RandomGraph,
+    RandomNetwork,
+    difference,
+    images_for,
+    seen,
+    trained,
+)
 
 
 def imported(module, pixels=PIXELS):
@@ -314,6 +325,19 @@ def test_shortcuts_without_parameters(shortcut):
     assert set(network.unit(layer.name).kernel().unique().tolist()) == {0, 1}
 
 
+def test_a_selection_that_is_read_twice():
+    def function(_, x):
+        fewer = functional.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, 0, 4))
+        return torch.relu(fewer) + torch.tanh(fewer) + fewer
+
+    assert sorted(kinds(imported(after_stem(function)))) == ["convolution", *["fixed"] * 5]
+
+
+def test_a_large_step_is_a_pooling_before_the_selection():
+    network = imported(after_stem(lambda _, x: functional.pad(x[:, :, ::3, ::3], (0, 0, 0, 0, 0, 4))))
+    assert kinds(network) == ["convolution", "maximum", "fixed"] and network.layers[2].stride == 1
+
+
 def test_average_pooling_before_new_channels():
     module = after_stem(lambda _, x: functional.pad(functional.avg_pool2d(x, 2), (0, 0, 0, 0, 0, 4)))
     assert kinds(imported(module)) == ["convolution", "average", "fixed"]
@@ -493,3 +517,8 @@ def test_saved_programs(tmp_path, decomposed):
 def test_random_networks(seed):
     torch.manual_seed(seed)
     imported(RandomNetwork(np.random.default_rng(seed)))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_random_graphs(seed):
+    imported(RandomGraph(seed))
