@@ -18,10 +18,10 @@ from sw.compiler import compile_network
 from sw.compression.outline import outline
 from sw.compression.plan import plan_layers
 from sw.data import load_dataset
-from sw.digits import DIGITS, FULL, PIXELS, compress_digits
+from sw.digits import FULL, NETWORK, compress_digits
 from sw.files import replace_file
 from sw.image import read_image, write_image
-from sw.model import new_network
+from sw.importing import load_model
 
 __all__ = ["Results", "run"]
 
@@ -84,8 +84,9 @@ def run(config, folder, *, images=8, seed=0, settings=FULL, console):
     """
     # Before the minutes of training: what can be refused is refused here.
     chosen = _spread(images, len(load_dataset("mnist").test_images))
-    plans = plan_layers(new_network(PIXELS, DIGITS), kept=settings.escalate.kept)
-    compile_network(outline(PIXELS, DIGITS, plans), config)
+    network = load_model(NETWORK)
+    plans = plan_layers(network, kept=settings.escalate.kept)
+    compile_network(outline(network.pixels, network.layers, plans), config)
 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

@@ -7,37 +7,13 @@ from .compression.compress import Compressed, CompressionSettings, compress
 from .compression.escalate import EscalateSettings
 from .compression.run import Run
 from .data import Dataset, load_dataset
-from .layers import IDENTITY, AverageLayer, ConvolutionLayer
-from .model import new_network
-from .network import INPUT, MaxPool
-from .pixels import Pixels
+from .importing import load_model
 from .training import TrainingSettings, repeatable
 
-__all__ = ["DIGITS", "FULL", "PIXELS", "QUICK", "CompressedDigits", "compress_digits"]
+__all__ = ["FULL", "NETWORK", "QUICK", "CompressedDigits", "compress_digits"]
 
-PIXELS = Pixels(channels=1, height=28, width=28, offset=(0.0,), gain=(1 / 255,))
-
-_AROUND = (1, 1, 1, 1)
-
-#: A stride with asymmetric padding, pooling, a residual, a 1x1 and a fully connected layer.
-DIGITS = (
-    ConvolutionLayer(name="stem", input=INPUT, inputs=1, outputs=16, padding=_AROUND),
-    MaxPool(name="pool", input="stem", window=(2, 2), stride=2),
-    ConvolutionLayer(name="down", input="pool", inputs=16, outputs=32, stride=2, padding=(0, 0, 1, 1)),
-    ConvolutionLayer(name="block1", input="down", inputs=32, outputs=32, padding=_AROUND),
-    ConvolutionLayer(name="block2", input="block1", inputs=32, outputs=32, padding=_AROUND, residual="down"),
-    ConvolutionLayer(name="expand", input="block2", inputs=32, outputs=64, kernel=(1, 1)),
-    AverageLayer(name="average", input="expand"),
-    ConvolutionLayer(
-        name="classify",
-        input="average",
-        inputs=64,
-        outputs=10,
-        kernel=(1, 1),
-        activation=IDENTITY,
-        batch_norm=False,
-    ),
-)
+#: Name of the network among those that farthing knows.
+NETWORK = "digits"
 
 _TRAINING = TrainingSettings(
     batch=64, optimiser="adamw", smoothing=0.05, augmentation="affine", evaluate_every=0
@@ -60,7 +36,7 @@ def _settings(*, dense, retrain, refine):
 #: What the demonstration uses.
 FULL = _settings(dense=20, retrain=30, refine=3)
 #: Every phase runs, accuracy is poor.
-QUICK = _settings(dense=1, retrain=1, refine=1)
+QUICK = _settings(dense=5, retrain=1, refine=1)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -108,8 +84,8 @@ def compress_digits(*, seed=0, settings=FULL, images=4000, progress=None):
         dataset, train_images=dataset.train_images[every], train_labels=dataset.train_labels[every]
     )
     with repeatable(seed):
-        network = new_network(PIXELS, DIGITS)
+        network = load_model(NETWORK)
         compressed = compress(
-            network, dataset, settings, Run(dataset=dataset, progress=progress), name="digits"
+            network, dataset, settings, Run(dataset=dataset, progress=progress), name=NETWORK
         )
     return CompressedDigits(compressed=compressed, dataset=dataset)
