@@ -30,6 +30,8 @@ __all__ = ["draw_sweep", "measure_point", "parse_shares", "sweep", "write_sweep"
 #: Images of the test split whose cycles are counted; they differ by a few in a thousand.
 _CYCLE_IMAGES = 4
 _MARKERS = "osD^v<>pP*X"
+#: Where a point's share of zeros stands beside it, in points of print, by its line: lines are close to each other.
+_BESIDE = ((4, -10), (-22, 4), (4, 4), (-22, -10))
 #: What the accuracy is drawn against: key of a point, and title of the axis.
 _PANELS = (
     ("cycles", "cycles an image"),
@@ -157,11 +159,13 @@ def draw_sweep(result, name):
     """A matplotlib ``Figure``: top-1 against cycles, bits and operations, a line for each number of bases."""
     figure = Figure(figsize=(13, 4.6), layout="constrained")
     FigureCanvasAgg(figure)
-    figure.suptitle(f"{name}: accuracy of the integers on preset {result['preset']}")
+    figure.suptitle(
+        f"{name}: accuracy of the integers on preset {result['preset']}, numbers: coefficients that are zero"
+    )
     panels = figure.subplots(1, len(_PANELS), sharey=True)
     every = sorted({point["bases"] for point in result["points"]})
     for panel, (key, title) in zip(panels, _PANELS, strict=True):
-        for bases, marker in zip(every, _MARKERS, strict=False):
+        for line, (bases, marker) in enumerate(zip(every, _MARKERS, strict=False)):
             points = [point for point in result["points"] if point["bases"] == bases]
             points.sort(key=lambda point: point[key])
             panel.plot(
@@ -174,7 +178,7 @@ def draw_sweep(result, name):
                 panel.annotate(
                     f"{point['sparsity']:.0%}",
                     (point[key], 100 * point["accuracy"]),
-                    xytext=(4, -10),
+                    xytext=_BESIDE[line % len(_BESIDE)],
                     textcoords="offset points",
                     fontsize=7.5,
                 )
