@@ -3,13 +3,12 @@
 from hw.mac import BasisMac
 from hw.requantiser import Requantiser
 from hw.row import Row
-from hw.sparsemap import SparseMapEncoder
 
 from .accumulation import logic_cells
 
 __all__ = ["COMPONENTS", "component_luts"]
 
-COMPONENTS = {"row": Row, "mac": BasisMac, "requantiser": Requantiser, "encoder": SparseMapEncoder}
+COMPONENTS = {"row": Row, "mac": BasisMac, "requantiser": Requantiser}
 
 
 def component_luts(name, config):

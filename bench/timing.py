@@ -32,7 +32,6 @@ from hw.ring import InputRing
 from hw.row import Row
 from hw.scaling import ScaleUnit
 from hw.sequencer import Sequencer
-from hw.sparsemap import SparseMapEncoder
 from hw.window_reader import WindowReader
 
 RESULT = Path(__file__).parent / "results" / "timing.json"
@@ -40,7 +39,6 @@ RESULT = Path(__file__).parent / "results" / "timing.json"
 WORK = Path("build/timing")
 COMPONENTS = {
     "feeder": Feeder,
-    "encoder": SparseMapEncoder,
     # Of one PE: that of a block has more ports than a harness of registers can bring to it.
     "ring": lambda config: InputRing(config, config.rows),
     "row": Row,

@@ -64,7 +64,6 @@ class Accelerator(wiring.Component):
         m.submodules.writers = writers = WriteSelect(config, writers=3)
         m.submodules.feeder = feeder = Feeder(config)
         m.submodules.basis_loader = basis_loader = BasisLoader(config)
-        m.submodules.encoder = encoder = SparseMapEncoder(config)
         m.submodules.array = array = PeArray(config)
         m.submodules.requantiser = requantiser = Requantiser(config)
         m.submodules.max_pool = max_pool = MaxPool(config)
@@ -109,8 +108,16 @@ class Accelerator(wiring.Component):
         # Memory stops far behind the ring.
         m.submodules.skid = skid = SkidBuffer(dense_layout(config))
         connect(m, feeder=feeder.o, skid=skid.i)
-        connect(m, skid=skid.o, encoder=encoder.i)
-        connect(m, encoder=encoder.o, array=array.i)
+        if config.accumulation == "tree":
+            m.d.comb += [
+                array.i.p["values"].eq(skid.o.payload),
+                array.i.valid.eq(skid.o.valid),
+                skid.o.ready.eq(array.i.ready),
+            ]
+        else:
+            m.submodules.encoder = encoder = SparseMapEncoder(config)
+            connect(m, skid=skid.o, encoder=encoder.i)
+            connect(m, encoder=encoder.o, array=array.i)
         connect(m, basis_loader=basis_loader.bases, array=array.basis)
         connect(m, basis_loader=basis_loader.loaded, array=array.loaded)
         for source, destination in zip(array.o, requantiser.results, strict=True):

@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from .bases import basis_write_layout, loaded_layout
 from .coefficients import coefficient_write_layout
-from .formats import Layer, control_layout
+from .formats import Layer, ring_layout
 from .pe import ProcessingElement
 from .ring import InputRing
 
@@ -23,7 +23,7 @@ def block_ports(config, pes):
         "layer": In(Layer),
         "start": In(1),
         "busy": Out(1),
-        "i": In(stream.Signature(control_layout(config))),
+        "i": In(stream.Signature(ring_layout(config))),
         "coefficients": In(stream.Signature(coefficient_write_layout(config))).array(pes * config.rows),
         "basis": In(stream.Signature(basis_write_layout(config))),
         "loaded": In(stream.Signature(loaded_layout)),
@@ -48,7 +48,7 @@ class Block(wiring.Component):
         Stable while ``busy``.
     start : in
     busy : out
-    i : stream of ``control_layout``, in
+    i : stream of ``ring_layout``, in
         Chunks of the map in raster order, once for each pass.
     coefficients : array of streams of ``coefficient_write_layout``, in
         One for each row, row ``pe * rows + row``.

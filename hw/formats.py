@@ -17,12 +17,12 @@ __all__ = [
     "Operation",
     "basis_layout",
     "coefficient_layout",
-    "control_layout",
     "dense_layout",
     "header_layout",
     "layer_range_layout",
     "pair_layout",
     "read_layout",
+    "ring_layout",
     "scale_layout",
     "scale_word_layout",
     "sparse_layout",
@@ -131,8 +131,14 @@ def sparse_layout(config):
     return data.StructLayout({"mask": config.chunk, "values": dense_layout(config)})
 
 
-def control_layout(config):
-    """A SparseMap chunk with the butterfly controls of its mask, as the input ring holds it."""
+def ring_layout(config):
+    """A chunk as the input ring holds it, in the form that the accumulation of the rows reads.
+
+    For concentration a SparseMap chunk with the butterfly controls of its mask; for the adder tree the activations as
+    memory has them.
+    """
+    if config.accumulation == "tree":
+        return data.StructLayout({"values": dense_layout(config)})
     return data.StructLayout(
         {"mask": config.chunk, "values": dense_layout(config), "controls": config.switches}
     )
@@ -198,9 +204,7 @@ def pair_layout(config):
     """One activation chunk met by one coefficient chunk: the input of channel accumulation."""
     return data.StructLayout(
         {
-            "mask": config.chunk,
-            "values": dense_layout(config),
-            "controls": config.switches,
+            **ring_layout(config).members,
             "map": config.chunk,
             "negative": config.chunk,
             "tag": tag_layout(config),

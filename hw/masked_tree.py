@@ -1,4 +1,4 @@
-"""Channel accumulation without concentration: all positions of a chunk are added at once, unmatched ones as zero."""
+"""Channel accumulation without concentration: all activations of a chunk are added at once, unmatched ones as zero."""
 
 import numpy as np
 from amaranth import *
@@ -6,18 +6,19 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from .accumulation import LaneAccumulator
-from .dilution import Dilution
+from .concentration import lanes_layout
+from .config import ACTIVATION_BITS
 from .formats import pair_layout, z_layout
 
 __all__ = ["MaskedTree"]
 
 
 class MaskedTree(wiring.Component):
-    """Dilution, then one adder tree over the N packed positions, of which those without a match are masked.
+    """One adder tree over the N activations of a chunk, of which those without a coefficient are masked.
 
-    An alternative to ``ChannelAccumulation`` with the same members: no scheduler, every pair takes exactly one
-    cycle whatever matches, but the tree is N lanes wide and mostly adds zeros. Latency 3 cycles from the pair that
-    carries ``last``, 4 where N is more than 8.
+    An alternative to ``ChannelAccumulation`` with the same members. No SparseMap, no butterfly and no scheduler: activations are
+    in their places, as memory has them, and every pair takes exactly one cycle whatever matches; but the tree is N lanes
+    wide and mostly adds zeros. Latency 3 cycles from the pair that carries ``last``, 4 where N is more than 8.
 
     Parameters
     ----------
@@ -46,33 +47,37 @@ class MaskedTree(wiring.Component):
 
     @staticmethod
     def model(config, pairs, signed_values):
-        """``{"z", "nonzero", "basis", "end": [n]}`` of pairs as ``Dilution.model`` takes them."""
-        diluted = Dilution.model(pairs)
-        match = np.asarray(diluted["match"])
-        lanes = {"value": diluted["values"] * match, "negative": diluted["negative"], "valid": match}
-        return LaneAccumulator.model(config, {"lanes": lanes, "tag": diluted["tag"]}, signed_values)
+        """``{"z", "nonzero", "basis", "end": [n]}`` of pairs as ``Matcher.model`` gives them."""
+        matched = np.asarray(pairs["map"]).astype(np.int64)
+        lanes = {
+            "value": np.asarray(pairs["values"]).astype(np.int64) * matched,
+            "negative": np.asarray(pairs["negative"]),
+            "valid": matched,
+        }
+        return LaneAccumulator.model(config, {"lanes": lanes, "tag": pairs["tag"]}, signed_values)
 
     def elaborate(self, platform):
         m = Module()
         config = self._config
-        every_position = config.replace(lanes=config.chunk, lookahead=0, lookaside=0)
-        m.submodules.dilution = dilution = Dilution(config)
-        m.submodules.accumulator = accumulator = LaneAccumulator(every_position)
+        every_place = config.replace(lanes=config.chunk, lookahead=0, lookaside=0)
+        m.submodules.accumulator = accumulator = LaneAccumulator(every_place)
 
-        connect(m, row=flipped(self.i), dilution=dilution.i)
+        # Masked before a register, so that an adder follows at once behind it.
+        masked, valid = Signal(lanes_layout(every_place)), Signal()
         connect(m, accumulator=accumulator.o, row=flipped(self.o))
         m.d.comb += [
             accumulator.signed_values.eq(self.signed_values),
-            accumulator.i.valid.eq(dilution.o.valid),
-            dilution.o.ready.eq(accumulator.i.ready),
-            accumulator.i.payload.tag.eq(dilution.o.payload.tag),
+            accumulator.i.valid.eq(valid),
+            accumulator.i.payload.eq(masked),
         ]
-        for position, lane in enumerate(accumulator.i.payload.lanes):
-            match = dilution.o.payload.match[position]
-            m.d.comb += [
-                lane.value.eq(Mux(match, dilution.o.payload.values[position], 0)),
-                lane.negative.eq(dilution.o.payload.negative[position]),
-                lane.valid.eq(match),
-            ]
-
+        with m.If(~valid | accumulator.i.ready):
+            m.d.comb += self.i.ready.eq(1)
+            m.d.sync += [valid.eq(self.i.valid), masked.tag.eq(self.i.p.tag)]
+            for place, lane in enumerate(masked.lanes):
+                matched = self.i.p["map"][place]
+                m.d.sync += [
+                    lane.value.eq(self.i.p["values"][place] & matched.replicate(ACTIVATION_BITS)),
+                    lane.negative.eq(self.i.p.negative[place]),
+                    lane.valid.eq(matched),
+                ]
         return m

@@ -35,14 +35,15 @@ class Matcher(wiring.Component):
 
     @staticmethod
     def model(words, chunks):
-        """Pairs as ``Dilution.model`` takes them.
+        """Pairs as the accumulations' models take them.
 
         Parameters
         ----------
         words : dict of arrays
             As ``CoefficientWalker.model`` gives them.
         chunks : dict of arrays
-            ``mask``, ``values`` [pixels, chunks, N] and ``controls`` [pixels, chunks, switches] of the map.
+            The map as the ring holds it, [pixels, chunks, N]: ``values`` and, for concentration, ``mask`` and
+            ``controls`` [pixels, chunks, switches].
         """
         place = words["pixel"], words["chunk"]
         return {
@@ -63,9 +64,7 @@ class Matcher(wiring.Component):
             ]
             m.d.sync += [
                 self.o.valid.eq(self.i.valid & self.reader.present),
-                pair.mask.eq(chunk.mask),
-                pair.values.eq(chunk.values),
-                pair.controls.eq(chunk.controls),
+                *(pair[name].eq(chunk[name]) for name, _ in chunk.shape()),
                 pair.map.eq(coefficients.map),
                 pair.negative.eq(coefficients.negative),
                 pair.tag.basis.eq(coefficients.basis),

@@ -5,7 +5,7 @@ from amaranth import *
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from .formats import control_layout
+from .formats import ring_layout
 from .settled import settled
 
 __all__ = ["InputRing", "ReaderSignature"]
@@ -30,7 +30,7 @@ class ReaderSignature(wiring.Signature):
             {
                 "offset": Out(config.chunk_bits),
                 "present": In(1),
-                "entry": In(control_layout(config)),
+                "entry": In(ring_layout(config)),
                 "advance": Out(1),
             }
         )
@@ -65,7 +65,7 @@ class InputRing(wiring.Component):
         Entries of one pixel. Stable from two cycles before ``start`` until the ring is empty.
     squares, last_upper, last_left : in
         Likewise. Fields of the layer.
-    i : stream of ``control_layout``, in
+    i : stream of ``ring_layout``, in
     readers : array of ``ReaderSignature``, in
     """
 
@@ -79,7 +79,7 @@ class InputRing(wiring.Component):
                 "squares": In(1),
                 "last_upper": In(1),
                 "last_left": In(1),
-                "i": In(stream.Signature(control_layout(config))),
+                "i": In(stream.Signature(ring_layout(config))),
                 "readers": In(ReaderSignature(config)).array(readers),
             }
         )
@@ -106,7 +106,7 @@ class InputRing(wiring.Component):
         depth = self._config.ring
         # Without the attribute, yosys takes registers for a short ring, and from 16 readers on it comes to no end.
         m.submodules.entries = entries = memory.Memory(
-            shape=control_layout(self._config), depth=depth, init=[], attrs={"ram_style": "distributed"}
+            shape=ring_layout(self._config), depth=depth, init=[], attrs={"ram_style": "distributed"}
         )
         write_port = entries.write_port()
         write_address = Signal(range(depth))

@@ -60,7 +60,7 @@ class Row(wiring.Component):
             Coefficient words of each pass, as ``CoefficientWalker.model`` takes them.
         signed_values : bool
         """
-        words = CoefficientWalker.model(lists, len(chunks["mask"]))
+        words = CoefficientWalker.model(lists, len(chunks["values"]))
         accumulation = ACCUMULATIONS[config.accumulation]
         return PixelCloser.model(accumulation.model(config, Matcher.model(words, chunks), signed_values))
 

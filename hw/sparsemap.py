@@ -10,9 +10,9 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .butterfly import BitGather, BitScatter, ControlDecoder
-from .formats import control_layout, dense_layout
+from .formats import dense_layout, ring_layout
 
-__all__ = ["SparseMapDecoder", "SparseMapEncoder"]
+__all__ = ["SparseMapDecoder", "SparseMapEncoder", "ring_chunks"]
 
 
 class SparseMapEncoder(wiring.Component):
@@ -28,7 +28,7 @@ class SparseMapEncoder(wiring.Component):
     -------
     i : stream of dense_layout(config), in
         N activations, channel 0 lowest.
-    o : stream of control_layout(config), out
+    o : stream of ring_layout(config), out
         Mask of the non-zeros, non-zeros packed to the front (zero above them), controls of the mask.
     """
 
@@ -37,7 +37,7 @@ class SparseMapEncoder(wiring.Component):
         super().__init__(
             {
                 "i": In(stream.Signature(dense_layout(config))),
-                "o": Out(stream.Signature(control_layout(config))),
+                "o": Out(stream.Signature(ring_layout(config))),
             }
         )
 
@@ -86,6 +86,13 @@ class SparseMapEncoder(wiring.Component):
             ]
 
         return m
+
+
+def ring_chunks(config, dense):
+    """Fields of ``ring_layout``, arrays ``[..., bits or lanes]``, of the activations ``dense`` ``[..., N]``."""
+    if config.accumulation == "tree":
+        return {"values": np.asarray(dense).astype(np.int64)}
+    return SparseMapEncoder.model(dense)
 
 
 class SparseMapDecoder(wiring.Component):

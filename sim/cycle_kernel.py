@@ -5,7 +5,7 @@ front of them, so their cycles are taken in order, over all PEs; cycles in which
 known by then follows from something that is yet to come, so nothing is decided too early.
 
 Two parts need no times of their own, as their source never pauses and a pipeline that is always offered something holds no
-gap: feeder, memory and encoder have a chunk in every cycle from ``_FIRST_CHUNK`` on; the requantiser has its next job, and
+gap: feeder, memory and, with concentration, encoder have a chunk in every cycle from ``_FIRST_CHUNK``, or as much later, on; the requantiser has its next job, and
 its residual beside it, in every cycle from ``_FIRST_ENTRY`` on.
 """
 
@@ -39,8 +39,9 @@ __all__ = ["convolution_cycles"]
 _MAC_LATENCY, _IN_FLIGHT = 5, 8
 #: Cycles from the end of a MAC's last position until the sequencer sees it idle, besides those of ``Flush``.
 _IDLE_SEEN = 3
-#: Cycles from the start until the first chunk can enter the ring: request, memory (2), feeder, skid buffer, encoder (3).
-_FIRST_CHUNK = 8
+#: Cycles from the start until the first chunk can enter the ring: request, memory (2), feeder, skid buffer; with concentration the
+#: encoder too.
+_FIRST_CHUNK, _ENCODER = 5, 3
 #: Cycles from a chunk's entrance until the levels of the ring count it, and from a level until the ring takes a chunk or not.
 _COUNTED, _ROOM_SEEN = 2, 2
 #: Cycles from the start until the requantiser has its first job and the residual beside it.
@@ -97,7 +98,7 @@ def _fill(m, at_, walk, total, readers_of, most):
     """Chunks that enter the ring, as far as that is known: the levels of all rows, as they were, must be at most ``most``."""
     mask = at_.pool_size // 2 - 1
     while m[_WRITTEN] < total:
-        at = max(m[_WRITTEN_AT] + 1, _FIRST_CHUNK)
+        at = max(m[_WRITTEN_AT] + 1, _FIRST_CHUNK + (_ENCODER if walk.concentrates else 0))
         room = False
         while not room:
             room = True

@@ -6,7 +6,7 @@ import cocotb
 from cocotb.triggers import ReadWrite, RisingEdge
 
 from hw.config import Config
-from hw.formats import control_layout
+from hw.formats import ring_layout
 from sim.runner import bench_parameters
 from sim.streams import TRAFFIC, StreamMonitor, StreamSource, start
 
@@ -52,7 +52,7 @@ async def shares_one_stream(dut, traffic):
     seed, readers = parameters["seed"], parameters["readers"]
     generator = random.Random(f"{seed} {traffic}")
     idle, stall = TRAFFIC[traffic]
-    width = control_layout(config).size
+    width = ring_layout(config).size
     source = StreamSource(dut, "i", idle=idle, seed=seed)
     StreamMonitor(dut, "i")
     for chunks in range(1, config.chunks + 1):

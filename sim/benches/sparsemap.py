@@ -5,7 +5,7 @@ import numpy as np
 from amaranth.lib import data
 
 from hw.config import Config
-from hw.formats import control_layout, dense_layout, sparse_layout
+from hw.formats import dense_layout, ring_layout, sparse_layout
 from sim.runner import bench_parameters
 from sim.streams import TRAFFIC, StreamMonitor, StreamSink, StreamSource, start
 
@@ -65,7 +65,7 @@ async def encodes(dut, traffic):
     config = Config.from_dict(parameters["config"])
     rng = np.random.default_rng(parameters["seed"])
     chunks = random_chunks(rng, config.chunk)
-    dense, layout = dense_layout(config), control_layout(config)
+    dense, layout = dense_layout(config), ring_layout(config)
     payloads = [dense.const(chunk.tolist()).as_bits() for chunk in chunks]
     received = await transform(dut, payloads, traffic, parameters["seed"])
     plain = data.StructLayout({"mask": config.chunk, "values": dense})

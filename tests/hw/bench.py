@@ -116,7 +116,7 @@ class _MemoryPort:
 class _RingReader:
     """Plays the input ring for one reader: chunks arrive one after the other, at random times.
 
-    ``pixels`` holds payloads [pixels][chunks] of ``control_layout``.
+    ``pixels`` holds payloads [pixels][chunks] of ``ring_layout``.
     """
 
     def __init__(self, reader, pixels, depth, idle):

@@ -4,7 +4,7 @@ import numpy as np
 
 from hw.butterfly import ControlDecoder
 from hw.config import PRESETS, Config
-from hw.sparsemap import SparseMapEncoder
+from hw.sparsemap import ring_chunks
 
 from .streams import TRAFFIC
 
@@ -20,7 +20,7 @@ def _config(chunk, lanes, lookahead, lookaside):
 #: Configurations by name: the presets, and every way in which the window can be degenerate.
 CONFIGURATIONS = {
     "tiny": Config.preset("tiny"),
-    "small": Config.preset("small"),
+    "small": Config.preset("small").replace(accumulation="concentration"),
     "8x8": _config(8, 8, 0, 2),
     "8x2 ahead 3 aside 0": _config(8, 2, 3, 0),
     "8x2 ahead 3 aside 1": _config(8, 2, 3, 1),
@@ -73,10 +73,11 @@ def pair_chunks(config, seed, count):
     dense = rng.integers(1, 256, (count, config.chunk)) * _bits_of_all_densities(rng, count, config.chunk)
     map_ = _bits_of_all_densities(rng, count, config.chunk)[::-1]
     coefficients = map_ * rng.choice([-1, 1], map_.shape)
-    sparse = SparseMapEncoder.model(dense)
-    assert np.array_equal(sparse["controls"], ControlDecoder.model(dense != 0))
+    chunks = ring_chunks(config, dense)
+    if config.accumulation == "concentration":
+        assert np.array_equal(chunks["controls"], ControlDecoder.model(dense != 0))
     pairs = {
-        **sparse,
+        **chunks,
         "map": (coefficients != 0).astype(np.int64),
         "negative": (coefficients < 0).astype(np.int64),
         "tag": random_tags(rng, config, count),

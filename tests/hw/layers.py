@@ -4,7 +4,7 @@ import numpy as np
 
 from hw.config import Config
 from hw.formats import LAYER_FIELDS, coefficient_layout, header_layout
-from hw.sparsemap import SparseMapEncoder
+from hw.sparsemap import ring_chunks
 
 from .streams import decode, encode, payloads
 
@@ -150,14 +150,14 @@ def random_chunks(rng, config, pixels, chunks, density=0.6):
     """Dense bytes [pixels, chunks, N] and the same as ``Matcher.model`` takes them."""
     shape = (pixels, chunks, config.chunk)
     dense = rng.integers(1, 256, shape) * (rng.random(shape) < density)
-    return dense, SparseMapEncoder.model(dense)
+    return dense, ring_chunks(config, dense)
 
 
 def ring_pixels(layout, chunks):
     """Payloads [pixels][chunks] of chunks as ``Matcher.model`` takes them."""
     return [
         payloads(layout, {name: field[pixel] for name, field in chunks.items()})
-        for pixel in range(len(chunks["mask"]))
+        for pixel in range(len(chunks["values"]))
     ]
 
 

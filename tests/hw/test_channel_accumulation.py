@@ -12,7 +12,7 @@ from .chunks import CASES, CONFIGURATIONS, pair_chunks
 from .streams import TRAFFIC, payloads, stream_run, stream_transform
 
 CHUNKS = 60
-ALTERNATIVES = [ChannelAccumulation, MaskedTree]
+ALTERNATIVES = {"concentration": ChannelAccumulation, "tree": MaskedTree}
 
 
 def plain_dot_products(dense, coefficients, tag, signed_values):
@@ -34,21 +34,21 @@ def plain_dot_products(dense, coefficients, tag, signed_values):
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 @pytest.mark.parametrize("alternative", ALTERNATIVES)
 def test_models(alternative, name, signed_values):
-    config = CONFIGURATIONS[name]
+    config = CONFIGURATIONS[name].replace(accumulation=alternative)
     dense, coefficients, pairs = pair_chunks(config, seed=71, count=500)
-    elements = payloads(z_layout(config), alternative.model(config, pairs, signed_values))
+    elements = payloads(z_layout(config), ALTERNATIVES[alternative].model(config, pairs, signed_values))
     assert elements == plain_dot_products(dense, coefficients, pairs["tag"], signed_values)
 
 
 @pytest.mark.parametrize(("name", "traffic"), CASES)
 @pytest.mark.parametrize("alternative", ALTERNATIVES)
 def test_dot_products(alternative, name, traffic):
-    config = CONFIGURATIONS[name]
+    config = CONFIGURATIONS[name].replace(accumulation=alternative)
     signed_values = list(TRAFFIC).index(traffic) % 2
     dense, coefficients, pairs = pair_chunks(config, seed=72, count=CHUNKS)
     expected = plain_dot_products(dense, coefficients, pairs["tag"], signed_values)
     elements = stream_transform(
-        alternative(config),
+        ALTERNATIVES[alternative](config),
         payloads(pair_layout(config), pairs),
         static={"signed_values": signed_values},
         outputs=len(expected),
@@ -58,15 +58,15 @@ def test_dot_products(alternative, name, traffic):
     assert elements == expected
 
 
-@pytest.mark.parametrize(("alternative", "latency"), [(ChannelAccumulation, 5), (MaskedTree, 4)])
+@pytest.mark.parametrize(("alternative", "latency"), [("concentration", 5), ("tree", 4)])
 def test_latency_and_cycles(alternative, latency):
-    config = CONFIGURATIONS["small"]
+    config = CONFIGURATIONS["small"].replace(accumulation=alternative)
     _, _, pairs = pair_chunks(config, seed=74, count=CHUNKS)
     pairs["tag"]["last"][:] = pairs["tag"]["end"][:] = 1
-    if alternative is MaskedTree:
+    if alternative == "tree":
         cycles = CHUNKS
     else:
         cycles = len(Concentration.model(config, Dilution.model(pairs))["tag"]["last"])
-    run = stream_run(alternative(config), payloads(pair_layout(config), pairs), outputs=CHUNKS)
+    run = stream_run(ALTERNATIVES[alternative](config), payloads(pair_layout(config), pairs), outputs=CHUNKS)
     assert run.emitted[0] == latency
     assert run.emitted[-1] == latency + cycles - 1

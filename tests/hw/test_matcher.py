@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hw.coefficients import CoefficientWalker, walked_layout
-from hw.formats import control_layout, pair_layout
+from hw.formats import pair_layout, ring_layout
 from hw.matcher import Matcher
 
 from .bench import Bench
@@ -27,7 +27,7 @@ def match(seed, **traffic):
     dut = Matcher(CONFIG)
     bench = Bench(dut, seed=seed, **traffic)
     source = bench.source(dut.i, walked)
-    reader = bench.ring_reader(dut.reader, ring_pixels(control_layout(CONFIG), chunks), CONFIG.ring)
+    reader = bench.ring_reader(dut.reader, ring_pixels(ring_layout(CONFIG), chunks), CONFIG.ring)
     sink = bench.sink(dut.o)
 
     async def script():
@@ -58,7 +58,7 @@ def test_one_pair_a_cycle_after_one_cycle():
     word = {"map": 5, "negative": 4, "chunk": 0, "basis": 1, "last": 1}
     dut = Matcher(CONFIG)
     bench = Bench(dut, seed=134)
-    reader = bench.ring_reader(dut.reader, ring_pixels(control_layout(CONFIG), chunks), CONFIG.ring)
+    reader = bench.ring_reader(dut.reader, ring_pixels(ring_layout(CONFIG), chunks), CONFIG.ring)
     sink = bench.sink(dut.o)
 
     async def script():

@@ -8,10 +8,10 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.bases import basis_write_layout, loaded_layout
 from hw.coefficients import coefficient_write_layout
-from hw.formats import Layer, control_layout
+from hw.formats import Layer, ring_layout
 from hw.pe import ProcessingElement
 from hw.ring import InputRing
-from hw.sparsemap import SparseMapEncoder
+from hw.sparsemap import ring_chunks
 
 from .bench import Bench
 from .layers import (
@@ -40,7 +40,7 @@ class _ElementOnRing(wiring.Component):
                 "layer": In(Layer),
                 "start": In(1),
                 "busy": Out(1),
-                "i": In(stream.Signature(control_layout(config))),
+                "i": In(stream.Signature(ring_layout(config))),
                 "coefficients": In(stream.Signature(coefficient_write_layout(config))).array(config.rows),
                 "basis": In(stream.Signature(basis_write_layout(config))),
                 "loaded": In(stream.Signature(loaded_layout)),
@@ -89,7 +89,7 @@ class _Layer:
         height, width, squares = shape["height"], shape["width"], self.fields["squares"]
         dense, _ = random_chunks(rng, config, height * width, chunks)
         fed = in_squares(self.fields, dense.reshape(1, height, width, chunks, -1))
-        self.chunks = SparseMapEncoder.model(fed.reshape(-1, *dense.shape[1:]))
+        self.chunks = ring_chunks(config, fed.reshape(-1, *dense.shape[1:]))
         self.lists = [random_lists(rng, config, passes, chunks, most=4) for _ in range(config.rows)]
         # Rows of one class make the same z of their pixels, whichever class it is.
         classes = config.classes if squares else 1
@@ -130,7 +130,7 @@ def run_layers(config, layers, seed, **traffic):
                 place = {"pe": 0, "every": 1, "half": 0, "basis": basis}
                 bench.set(dut.basis.payload, place | {"taps": taps.ravel().tolist()})
                 await bench.pulse(dut.basis.valid)
-            pixels = ring_pixels(control_layout(config), layer.chunks) * layer.fields["passes"]
+            pixels = ring_pixels(ring_layout(config), layer.chunks) * layer.fields["passes"]
             await bench.pulse(dut.start)
             bench.set(dut.loaded.payload, {"half": 0})
             await bench.pulse(dut.loaded.valid)

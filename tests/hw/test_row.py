@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hw.formats import control_layout, z_layout
+from hw.formats import ring_layout, z_layout
 from hw.row import Row
 
 from .bench import Bench
@@ -50,7 +50,7 @@ def run_row(config, layer, seed, **traffic):
     dut = Row(config)
     bench = Bench(dut, seed=seed, **traffic)
     writer = bench.source(dut.coefficients, coefficient_writes(config, lists, fields["coefficient_base"]))
-    pixels = ring_pixels(control_layout(config), map_) * fields["passes"]
+    pixels = ring_pixels(ring_layout(config), map_) * fields["passes"]
     reader = bench.ring_reader(dut.reader, pixels, config.ring)
     sink = bench.sink(dut.z)
 

@@ -5,7 +5,7 @@ import pytest
 from amaranth.lib import data
 
 from hw.config import Config
-from hw.formats import control_layout
+from hw.formats import ring_layout
 from hw.sparsemap import SparseMapDecoder, SparseMapEncoder
 
 from .streams import TRAFFIC, payloads, stream_run, stream_transform
@@ -43,7 +43,7 @@ def test_encoder(chunk, traffic):
         SparseMapEncoder(config), dense.tolist(), outputs=len(dense), seed=31, **TRAFFIC[traffic]
     )
     assert [(row["mask"], row["values"]) for row in encoded] == [plain_sparse(row) for row in dense]
-    assert encoded == payloads(control_layout(config), SparseMapEncoder.model(dense))
+    assert encoded == payloads(ring_layout(config), SparseMapEncoder.model(dense))
 
 
 @pytest.mark.parametrize("traffic", TRAFFIC)

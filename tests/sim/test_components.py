@@ -43,7 +43,7 @@ def test_sparsemap_decoder(preset):
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_sparsemap_encoder(preset):
-    config = Config.preset(preset)
+    config = Config.preset(preset).replace(accumulation="concentration")
     bench(SparseMapEncoder(config), "sparsemap", len(TRAFFIC), config=config, test_filter="encodes")
 
 

@@ -9,7 +9,7 @@ from hw.butterfly import ControlDecoder
 from hw.coefficients import coefficient_write_layout
 from hw.config import Config
 from hw.feeder import Feeder
-from hw.formats import Layer, coefficient_layout, control_layout, header_layout
+from hw.formats import Layer, coefficient_layout, header_layout, ring_layout
 from hw.pe import ProcessingElement
 from hw.protocol import Target
 from sim.reference import kernels
@@ -76,14 +76,17 @@ def basis_words(program, config):
     ]
 
 
-def control_words(image, fields, config):
+def ring_words(image, fields, config):
     """What the ring gets, one word a chunk: the map as it is fed, for all passes."""
-    layout = control_layout(config)
+    layout = ring_layout(config)
     words = []
     bank = np.zeros((config.activation_words, config.chunk), np.int64)
     chunks = sparsemap.split_chunks(image, config.chunk)
     bank[fields["input_base"] : fields["input_base"] + len(chunks)] = chunks
     for chunk in Feeder.model(bank, fields).tolist():
+        if config.accumulation == "tree":
+            words.append(layout.const({"values": chunk}).as_bits())
+            continue
         mask = [int(value != 0) for value in chunk]
         values = [value for value in chunk if value]
         fields = {
@@ -125,7 +128,7 @@ def make_job(rng, config, kernel, stride, padding, height, width, signed, zeros,
         ]
         masked = np.concatenate(results, axis=None) & (1 << config.accumulator_bits) - 1
         expected.append(masked.tolist())
-    chunks, pixel_chunks = control_words(image, fields, config), fields["input_chunks"]
+    chunks, pixel_chunks = ring_words(image, fields, config), fields["input_chunks"]
     pixels = [chunks[at : at + pixel_chunks] for at in range(0, len(chunks), pixel_chunks)]
     classes = config.classes if fields["squares"] else 1
     turned = (2 * fields["last_upper"] + fields["last_left"]) % classes
