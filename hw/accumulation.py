@@ -6,11 +6,10 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
-from .concentration import lanes_layout
 from .config import ACTIVATION_BITS
 from .formats import tag_layout, z_layout
 
-__all__ = ["LaneAccumulator"]
+__all__ = ["LaneAccumulator", "connect_terms", "terms_layout"]
 
 
 def _add(a, b, carry):
@@ -18,15 +17,32 @@ def _add(a, b, carry):
     return (Cat(carry, a).as_signed() + Cat(Const(1), b).as_signed()) >> 1
 
 
+def terms_layout(config):
+    """What the adders of a step take: for each lane an activation of one more bit, and a carry; and the tag.
+
+    An activation that counts negative is inverted, and its missing one is the carry; a lane that is not valid is zero.
+    """
+    term = data.StructLayout({"sum": signed(ACTIVATION_BITS + 1), "carry": 1})
+    return data.StructLayout({"terms": data.ArrayLayout(term, config.lanes), "tag": tag_layout(config)})
+
+
+def connect_terms(lanes, terms, signed_values):
+    """Statements that make ``terms`` of the lanes of ``lanes_layout``."""
+    statements = []
+    for lane, term in zip(lanes, terms, strict=True):
+        sign = signed_values & lane.value[-1]
+        extended = Cat(lane.value, sign) ^ lane.negative.replicate(ACTIVATION_BITS + 1)
+        statements += [term.sum.eq(extended.as_signed()), term.carry.eq(lane.negative)]
+    return statements
+
+
 class LaneAccumulator(wiring.Component):
     """Adds up the lanes of each step and the steps of each ``z``.
 
     Two stages: an adder tree over the lanes, then the accumulator. A tree of more than 8 lanes is cut once more, in
     the middle. Latency 2 cycles (3 with the cut) from the step that carries ``last``, throughput one step a cycle.
-    A ``z`` of zero that does not close the pixel ends here.
-
-    Activations that count negative enter inverted and their missing ones enter as carries: each adder of the tree
-    takes in one, the accumulator the one left over.
+    A ``z`` of zero that does not close the pixel ends here. Each adder of the tree takes in one of the carries, the accumulator
+    the one left over.
 
     Parameters
     ----------
@@ -34,10 +50,7 @@ class LaneAccumulator(wiring.Component):
 
     Members
     -------
-    signed_values : Signal(1), in
-        1 if activations are two's complement, 0 if unsigned; may change only while the component is empty.
-    i : stream of lanes_layout(config), in
-        Steps; ``value`` must be zero in a lane that is not valid.
+    i : stream of terms_layout(config), in
     o : stream of z_layout(config), out
         ``z`` modulo 2 ** z_bits, at the end of each sum.
     """
@@ -46,8 +59,7 @@ class LaneAccumulator(wiring.Component):
         self._config = config
         super().__init__(
             {
-                "signed_values": In(1),
-                "i": In(stream.Signature(lanes_layout(config))),
+                "i": In(stream.Signature(terms_layout(config))),
                 "o": Out(stream.Signature(z_layout(config))),
             }
         )
@@ -94,12 +106,7 @@ class LaneAccumulator(wiring.Component):
                     m.d.sync += [held.sum.eq(value), held.carry.eq(carry)]
             return [(held.sum, held.carry) for held in row.terms], row.tag, row_valid, row_ready
 
-        terms = []
-        for lane in self.i.payload.lanes:
-            sign = self.signed_values & lane.value[-1]
-            extended = Cat(lane.value, sign) ^ lane.negative.replicate(ACTIVATION_BITS + 1)
-            terms.append((extended.as_signed(), lane.negative))
-
+        terms = [(term.sum, term.carry) for term in self.i.p.terms]
         tag, valid, ready = self.i.payload.tag, self.i.valid, self.i.ready
         levels = exact_log2(config.lanes)
         for level in range(levels):

@@ -4,7 +4,7 @@ from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from .accumulation import LaneAccumulator
+from .accumulation import LaneAccumulator, connect_terms
 from .concentration import Concentration
 from .dilution import Dilution
 from .formats import pair_layout, z_layout
@@ -56,8 +56,13 @@ class ChannelAccumulation(wiring.Component):
 
         connect(m, row=flipped(self.i), dilution=dilution.i)
         connect(m, dilution=dilution.o, concentration=concentration.i)
-        connect(m, concentration=concentration.o, accumulator=accumulator.i)
         connect(m, accumulator=accumulator.o, row=flipped(self.o))
-        m.d.comb += accumulator.signed_values.eq(self.signed_values)
+        steps = concentration.o
+        m.d.comb += [
+            accumulator.i.valid.eq(steps.valid),
+            accumulator.i.p.tag.eq(steps.p.tag),
+            *connect_terms(steps.p.lanes, accumulator.i.p.terms, self.signed_values),
+            steps.ready.eq(accumulator.i.ready),
+        ]
 
         return m

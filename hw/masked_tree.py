@@ -5,7 +5,7 @@ from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from .accumulation import LaneAccumulator
+from .accumulation import LaneAccumulator, connect_terms, terms_layout
 from .concentration import lanes_layout
 from .config import ACTIVATION_BITS
 from .formats import pair_layout, z_layout
@@ -62,22 +62,25 @@ class MaskedTree(wiring.Component):
         every_place = config.replace(lanes=config.chunk, lookahead=0, lookaside=0)
         m.submodules.accumulator = accumulator = LaneAccumulator(every_place)
 
-        # Masked before a register, so that an adder follows at once behind it.
-        masked, valid = Signal(lanes_layout(every_place)), Signal()
+        # Masked and inverted before a register, in one LUT a bit, so that an adder follows at once behind it.
+        lanes, matched = Signal(lanes_layout(every_place)), Signal(terms_layout(every_place))
+        valid = Signal()
         connect(m, accumulator=accumulator.o, row=flipped(self.o))
         m.d.comb += [
-            accumulator.signed_values.eq(self.signed_values),
             accumulator.i.valid.eq(valid),
-            accumulator.i.payload.eq(masked),
+            accumulator.i.payload.eq(matched),
         ]
+        for place, lane in enumerate(lanes.lanes):
+            chosen = self.i.p["map"][place]
+            m.d.comb += [
+                lane.value.eq(self.i.p["values"][place] & chosen.replicate(ACTIVATION_BITS)),
+                lane.negative.eq(self.i.p.negative[place]),
+            ]
         with m.If(~valid | accumulator.i.ready):
             m.d.comb += self.i.ready.eq(1)
-            m.d.sync += [valid.eq(self.i.valid), masked.tag.eq(self.i.p.tag)]
-            for place, lane in enumerate(masked.lanes):
-                matched = self.i.p["map"][place]
-                m.d.sync += [
-                    lane.value.eq(self.i.p["values"][place] & matched.replicate(ACTIVATION_BITS)),
-                    lane.negative.eq(self.i.p.negative[place]),
-                    lane.valid.eq(matched),
-                ]
+            m.d.sync += [
+                valid.eq(self.i.valid),
+                matched.tag.eq(self.i.p.tag),
+                *connect_terms(lanes.lanes, matched.terms, self.signed_values),
+            ]
         return m

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from hw.accumulation import LaneAccumulator
-from hw.concentration import lanes_layout
+from hw.accumulation import LaneAccumulator, terms_layout
 from hw.formats import z_layout
 
 from .chunks import CASES, CONFIGURATIONS, random_tags
@@ -24,6 +23,17 @@ def lane_steps(config, seed, count=STEPS):
     tag = random_tags(rng, config, count)
     tag["last"][:2], tag["end"][:2] = 1, (0, 1)
     return {"lanes": lanes, "tag": tag}
+
+
+def terms(config, steps, signed_values):
+    """Payloads of the steps: what counts negative is inverted, ``-value - 1``, and its carry is 1."""
+    lanes = steps["lanes"]
+    values = np.where(signed_values & (lanes["value"] > 127), lanes["value"] - 256, lanes["value"])
+    inverted = np.where(lanes["negative"], -values - 1, values)
+    return payloads(
+        terms_layout(config),
+        {"terms": {"sum": inverted, "carry": lanes["negative"]}, "tag": steps["tag"]},
+    )
 
 
 def plain_sums(steps, signed_values):
@@ -51,8 +61,7 @@ def test_sums(name, traffic, signed_values):
     assert expected[0]["nonzero"] == 0 and expected[0]["end"] == 1
     sums = stream_transform(
         LaneAccumulator(config),
-        payloads(lanes_layout(config), steps),
-        static={"signed_values": signed_values},
+        terms(config, steps, signed_values),
         outputs=len(expected),
         seed=62,
         **TRAFFIC[traffic],
@@ -67,9 +76,7 @@ def test_sums_wrap():
     expected = payloads(z_layout(config), LaneAccumulator.model(config, steps, 0))
     plain = [row["z"] for row in plain_sums(steps, 0)]
     assert min(plain) < -256 and max(plain) > 255
-    sums = stream_transform(
-        LaneAccumulator(config), payloads(lanes_layout(config), steps), outputs=len(expected)
-    )
+    sums = stream_transform(LaneAccumulator(config), terms(config, steps, 0), outputs=len(expected))
     assert sums == expected
     wrapped = [z for z in ((z + 256) % 512 - 256 for z in plain) if z]
     assert [row["z"] for row in sums if row["nonzero"]] == wrapped
@@ -80,6 +87,6 @@ def test_latency_and_throughput(name, latency):
     config = CONFIGURATIONS[name]
     steps = lane_steps(config, seed=64)
     steps["tag"]["last"][:] = steps["tag"]["end"][:] = 1
-    run = stream_run(LaneAccumulator(config), payloads(lanes_layout(config), steps), outputs=STEPS)
+    run = stream_run(LaneAccumulator(config), terms(config, steps, 0), outputs=STEPS)
     assert run.accepted == list(range(STEPS))
     assert run.emitted == list(range(latency, STEPS + latency))
