@@ -57,7 +57,7 @@ def main(only, luts, choices, rtl, model, build, tables):
         )
     for table in page.tables(results):
         console.print(page.to_rich(table))
-    page.PAGE.write_text(page.page_with(page.PAGE.read_text(), results))
+    page.PAGE.write_text(page.page_with(page.PAGE.read_text(), page.tables(results)))
     console.print(f"{performance.RESULT.name} and {page.PAGE.name} are written")
 
 

@@ -31,7 +31,10 @@ from sw.importing import load_model
 from sw.network_file import write_network
 from sw.training import TrainingSettings, logits
 
-__all__ = ["EXPERIMENTS", "RESULT", "Experiment", "run_experiment"]
+from .compression_page import PAGE, experiment_tables
+from .page import page_with
+
+__all__ = ["EXPERIMENTS", "RESULT", "Experiment", "run_experiment", "write_page"]
 
 RESULT = Path(__file__).parent / "results" / "compression.json"
 FOLDER = Path("build") / "compression"
@@ -204,6 +207,12 @@ def main(listed, only):
         result = run_experiment(name, EXPERIMENTS[name], Path(data), FOLDER, Console())
         # Another process may have stored one in the meantime.
         replace_file(RESULT, json.dumps(_stored() | {name: result}, indent=1) + "\n")
+        write_page()
+
+
+def write_page():
+    """Write the tables of ``docs/compression.md`` from what is stored."""
+    replace_file(PAGE, page_with(PAGE.read_text(), experiment_tables(_stored())))
 
 
 def _stored():

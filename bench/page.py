@@ -8,8 +8,8 @@ from rich.table import Table
 __all__ = ["PAGE", "page_with", "tables", "to_rich"]
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
-#: Between these lines the page is written by the command.
-BEGIN, END = "<!-- written by python -m bench: begin -->", "<!-- end -->"
+#: Between these lines a page is written by a command.
+_BETWEEN = re.compile(r"(<!-- written by python -m [a-z.]+: begin -->).*?(<!-- end -->)", re.DOTALL)
 
 _OTHERS = {"dense_ideal": "dense ideal", "eyeriss": "Eyeriss", "scnn": "SCNN", "sparten": "SparTen"}
 
@@ -162,11 +162,11 @@ def to_rich(table):
     return shown
 
 
-def page_with(text, results):
-    """The page with what lies between its markers written anew."""
+def page_with(text, found):
+    """The page with what lies between its markers written anew: tables as ``tables`` gives them."""
     parts = []
-    for title, headings, rows in tables(results):
+    for title, headings, rows in found:
         lines = [headings, ["---", *["---:"] * (len(headings) - 1)], *rows]
         parts.append(f"### {title}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines))
-    body = f"{BEGIN}\n\n" + "\n\n".join(parts) + f"\n\n{END}"
-    return re.sub(f"{re.escape(BEGIN)}.*?{re.escape(END)}", lambda _: body, text, flags=re.DOTALL)
+    body = "\n\n".join(parts)
+    return _BETWEEN.sub(lambda match: f"{match[1]}\n\n{body}\n\n{match[2]}", text)

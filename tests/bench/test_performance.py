@@ -51,7 +51,7 @@ def test_a_change_is_seen():
 def test_the_page_shows_what_is_stored():
     text = page.PAGE.read_text()
     assert page.BEGIN in text and page.END in text
-    assert page.page_with(text, STORED) == text, "run `python -m bench --tables`"
+    assert page.page_with(text, page.tables(STORED)) == text, "run `python -m bench --tables`"
 
 
 def test_stored_ratios_are_those_of_the_layers():

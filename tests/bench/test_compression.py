@@ -1,0 +1,72 @@
+"""The long experiments: that they can run at all, and that the page shows what is stored."""
+
+import dataclasses
+import json
+
+import pytest
+from click.testing import CliRunner
+from rich.console import Console
+
+pytest.importorskip("torch")
+
+from bench import compression
+from bench.compression_page import PAGE, experiment_tables
+from bench.page import page_with
+from sw.compression.compress import CompressionSettings
+from sw.compression.escalate import EscalateSettings
+from sw.compression.penni import PenniSettings
+from sw.training import Distillation, TrainingSettings
+from tests.sw.training.patterns import patterns, small_network
+
+STORED = json.loads(compression.RESULT.read_text())
+TRAINING = TrainingSettings(epochs=2, rate=0.02, batch=32, evaluate_every=0)
+TAUGHT = dataclasses.replace(TRAINING, distillation=Distillation(weight=0.5, temperature=2.0))
+ESCALATE = EscalateSettings(retraining=TAUGHT, refining=TAUGHT)
+QUICK = {
+    "patterns-ternary": {"settings": CompressionSettings(dense=TRAINING, escalate=ESCALATE)},
+    "patterns-penni": {
+        "settings": CompressionSettings(
+            dense=TRAINING,
+            escalate=None,
+            penni=PenniSettings(retraining=TRAINING, tuning=TRAINING, zeros=0.5),
+        )
+    },
+    "patterns-uniform": {
+        "settings": CompressionSettings(dense=TRAINING, escalate=ESCALATE),
+        "uniform": 4,
+    },
+}
+
+
+def test_the_page_shows_what_is_stored():
+    text = PAGE.read_text()
+    assert page_with(text, experiment_tables(STORED)) == text, "run `python -m bench.compression`"
+
+
+def test_stored_experiments_are_still_the_same():
+    for name, record in STORED.items():
+        settings = json.loads(json.dumps(dataclasses.asdict(compression.EXPERIMENTS[name].settings)))
+        assert record["settings"] == settings, f"run `python -m bench.compression --only {name}`"
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", QUICK)
+def test_an_experiment_is_measured(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(compression, "load_model", lambda model, weights: small_network())
+    monkeypatch.setattr(compression, "load_dataset", lambda path: patterns())
+    experiment = compression.Experiment(model="patterns", **QUICK[name])
+    record = compression.run_experiment(name, experiment, tmp_path, tmp_path, Console(quiet=True))
+    json.dumps(record)
+    assert record["accuracy"] > 0.2 and record["dense_operations"] == 8 * 27 * 64 + 8 * 72 * 16 + 32
+    ((_, headings, (row,)),) = experiment_tables({name: record})
+    assert len(headings) == len(row) and row[0] == name
+
+
+def test_names_are_listed_without_data(monkeypatch):
+    monkeypatch.delenv("FARTHING_DATA", raising=False)
+    listed = CliRunner().invoke(compression.main, ["--list"])
+    assert listed.exit_code == 0 and [line.split()[0] for line in listed.output.splitlines()] == list(
+        compression.EXPERIMENTS
+    )
+    refused = CliRunner().invoke(compression.main, [])
+    assert refused.exit_code == 2 and "FARTHING_DATA" in refused.output
