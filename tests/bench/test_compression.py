@@ -40,6 +40,7 @@ QUICK = {
 
 def test_the_page_shows_what_is_stored():
     text = PAGE.read_text()
+    assert page_with(text, [("other", ["a"], [["b"]])]) != text
     assert page_with(text, experiment_tables(STORED)) == text, "run `python -m bench.compression`"
 
 

@@ -6,11 +6,31 @@ from pathlib import Path
 import pytest
 import torch
 
-from sw.digits import DIGITS, PIXELS
 from sw.importing import load_model
-from sw.layers import ConvolutionLayer
+from sw.layers import IDENTITY, AverageLayer, ConvolutionLayer, Pixels
+from sw.network import INPUT, MaxPool
 from sw.zoo import build, load_weights, names, pixels_for
 
+_AROUND = (1, 1, 1, 1)
+#: The demonstration's network: a stride with asymmetric padding, pooling, a residual, a 1x1 and a fully connected layer.
+DIGITS = (
+    ConvolutionLayer(name="stem", input=INPUT, inputs=1, outputs=16, padding=_AROUND),
+    MaxPool(name="pool", input="stem", window=(2, 2), stride=2),
+    ConvolutionLayer(name="down", input="pool", inputs=16, outputs=32, stride=2, padding=(0, 0, 1, 1)),
+    ConvolutionLayer(name="block1", input="down", inputs=32, outputs=32, padding=_AROUND),
+    ConvolutionLayer(name="block2", input="block1", inputs=32, outputs=32, padding=_AROUND, residual="down"),
+    ConvolutionLayer(name="expand", input="block2", inputs=32, outputs=64, kernel=(1, 1)),
+    AverageLayer(name="average", input="expand"),
+    ConvolutionLayer(
+        name="classify",
+        input="average",
+        inputs=64,
+        outputs=10,
+        kernel=(1, 1),
+        activation=IDENTITY,
+        batch_norm=False,
+    ),
+)
 #: Weights and biases as published: resnet20 and resnet56 in He et al. 2016 (0.27 M, 0.85 M), resnet18 and mobilenetv1 of torchvision
 #: and of Howard et al. (4.2 M), resnet8 of MLPerf Tiny (78,666 with 480 statistics).
 PARAMETERS = {
@@ -58,7 +78,8 @@ def test_forms_of_densenet():
 
 def test_digits_are_the_demonstration():
     network = load_model("digits")
-    assert list(map(repr, network.layers)) == list(map(repr, DIGITS)) and network.pixels == PIXELS
+    assert list(map(repr, network.layers)) == list(map(repr, DIGITS))
+    assert network.pixels == Pixels(channels=1, height=28, width=28, offset=(0.0,), gain=(1 / 255,))
 
 
 def test_resnet20_as_layers():
