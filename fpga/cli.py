@@ -291,8 +291,9 @@ def compress(
     MODEL is an ONNX file, a program saved by torch.export, or the name of a network that farthing knows.
     """
     _require("compress", ["torch", "accelerate", "onnx"])
-    from fpga.compression import command_settings, compress_to_file
-    from fpga.sweep import parse_shares, sweep
+    if shares is not None:
+        _require("report", ["matplotlib"])
+    from fpga.compression import command_settings, compress_to_file, parse_shares
     from hw.config import Config
     from sw.data import load_dataset
     from sw.importing import load_model, pixels_of
@@ -335,6 +336,8 @@ def compress(
         (only,) = every.values()
         compress_to_file(network, dataset, only, output, **options)
     else:
+        from fpga.sweep import sweep
+
         dense = next(iter(every.values())).dense
         every = {label: point.replace(dense=None) for label, point in every.items()}
         sweep(network, dataset, every, config, output, dense=dense, **options)

@@ -18,7 +18,7 @@ from sw.compression.run import Run
 from sw.network_file import write_network
 from sw.training import TrainingSettings, logits
 
-__all__ = ["command_settings", "compress_to_file", "report_of", "show_phases"]
+__all__ = ["command_settings", "compress_to_file", "parse_shares", "report_of", "show_phases"]
 
 #: Packages whose versions can change a number of the report.
 _PACKAGES = ("accelerate", "numpy", "torch")
@@ -52,6 +52,23 @@ def command_settings(
             limits=None if preset is None else IntegerLimits.of(Config.preset(preset)),
         ),
     )
+
+
+def parse_shares(text):
+    """Shares of zeros of a text like ``0.5,0.7``.
+
+    Raises
+    ------
+    ValueError
+        If one is no number from 0 to below 1.
+    """
+    try:
+        shares = [float(part) for part in text.split(",")]
+    except ValueError:
+        shares = []
+    if not shares or not all(0 <= share < 1 for share in shares):
+        raise ValueError(f"expected shares of zeros from 0 to below 1, as 0.5,0.7,0.9, got {text!r}")
+    return shares
 
 
 def compress_to_file(network, dataset, settings, output, *, name, folder, test_images=None, console):

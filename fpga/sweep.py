@@ -25,7 +25,7 @@ from sw.files import replace_file
 from sw.network import Convolution
 from sw.network_file import read_network
 
-__all__ = ["draw_sweep", "measure_point", "parse_shares", "sweep", "write_sweep"]
+__all__ = ["draw_sweep", "measure_point", "sweep", "write_sweep"]
 
 #: Images of the test split whose cycles are counted; they differ by a few in a thousand.
 _CYCLE_IMAGES = 4
@@ -97,23 +97,6 @@ def sweep(network, dataset, points, config, output, *, dense=None, folder, name,
         replace_file(result_path, json.dumps(result, indent=2) + "\n")
         write_sweep(output, result, name)
     return result
-
-
-def parse_shares(text):
-    """Shares of zeros of a text like ``0.5,0.7``.
-
-    Raises
-    ------
-    ValueError
-        If one is no number from 0 to below 1.
-    """
-    try:
-        shares = [float(part) for part in text.split(",")]
-    except ValueError:
-        shares = []
-    if not shares or not all(0 <= share < 1 for share in shares):
-        raise ValueError(f"expected shares of zeros from 0 to below 1, as 0.5,0.7,0.9, got {text!r}")
-    return shares
 
 
 def _digest(settings, config):

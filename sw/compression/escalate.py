@@ -109,14 +109,16 @@ def escalate(network, settings, run, *, teacher=None):
 def _ramp(network, settings):
     """Zeros come along a cubic curve (M. Zhu and S. Gupta, "To prune, or not to prune", 2018), then stay.
 
-    The last layer is small and decides most: it keeps the thresholds it started with.
+    The last layer is small and decides most: it keeps the thresholds it started with, unless it
+    is the only one.
     """
     first = sparsity([unit for _, unit in ternary_units(network)])
 
     def step(trained, fraction):
         if fraction > settings.freeze:
             return
-        units = [unit for layer, unit in ternary_units(trained) if layer is not trained.layers[-1]]
+        every = ternary_units(trained)
+        units = [unit for layer, unit in every if layer is not trained.layers[-1]] or [every[0][1]]
         left = 1 - min(1.0, fraction / settings.ramp)
         set_sparsity(units, settings.sparsity + (first - settings.sparsity) * left**3)
 

@@ -11,7 +11,8 @@ pytest.importorskip("torch")
 
 from fpga import sweep as module
 from fpga.cli import main
-from fpga.sweep import parse_shares, sweep
+from fpga.compression import parse_shares
+from fpga.sweep import sweep
 from hw.config import Config
 from sim import reference
 from sw.compression.compress import CompressionSettings

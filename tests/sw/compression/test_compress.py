@@ -15,8 +15,9 @@ from sw.compression.penni import PenniSettings
 from sw.compression.plan import plan_layers
 from sw.compression.requantisation import IntegerLimits
 from sw.compression.run import Run
+from sw.layers import IDENTITY, AverageLayer, ConvolutionLayer
 from sw.model import new_network
-from sw.network import Convolution
+from sw.network import Concatenation, Convolution
 from sw.network_file import network_bytes
 from sw.training import Distillation, TrainingSettings, repeatable
 from tests.sw.compression.networks import EVERY_KIND, PLAIN, dense
@@ -115,6 +116,30 @@ def test_penni_alone_makes_no_integers():
     )
     alone = made(settings=settings)
     assert alone.integers is None and alone.phases[-1].name == "shrink"
+
+
+def test_a_network_of_one_ternary_layer_gets_its_zeros():
+    layers = (
+        AverageLayer(name="average", input="input", window=(1, 1)),
+        Concatenation(name="twice", inputs=("average", "average")),
+        ConvolutionLayer(
+            name="only",
+            input="twice",
+            inputs=6,
+            outputs=8,
+            kernel=(8, 8),
+            batch_norm=False,
+            activation=IDENTITY,
+        ),
+    )
+    settings = SETTINGS.replace(
+        dense=None, penni=None, escalate=dataclasses.replace(SETTINGS.escalate, sparsity=0.9)
+    )
+    with repeatable(4):
+        run = Run(dataset=patterns())
+        compress(new_network(PIXELS, layers), run.dataset, settings, run)
+    zeros = {phase.name: phase.zeros for phase in run.phases}
+    assert zeros["ternary-retrain"] == pytest.approx(0.9, abs=0.03)
 
 
 def test_images_of_another_shape_are_refused():
