@@ -1,0 +1,111 @@
+"""Commands about the accelerator: demonstrate, write Verilog, build bitstreams.
+
+What a command needs is imported when it runs: generating and building do not load PyTorch, help loads nothing.
+"""
+
+from pathlib import Path
+
+import click
+
+from fpga.commands import Failure, console, require
+
+__all__ = ["build", "demo", "verilog"]
+
+
+@click.command()
+@click.option("--out", "folder", required=True, type=click.Path(path_type=Path), help="Folder for results.")
+@click.option(
+    "--images", default=8, show_default=True, type=click.IntRange(min=1), help="Images to simulate."
+)
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Of the training.")
+@click.option("--preset", default="small", show_default=True, help="Configuration of the accelerator.")
+def demo(folder, images, seed, preset):
+    """Train, compress, generate, simulate, compare.
+
+    Trains a small network on handwritten digits, compresses it, and simulates the generated accelerator on held-out
+    images. Every tensor of every layer must equal the integer reference.
+    """
+    from hw.config import Config
+
+    config = Config.preset(preset)
+    require("compress", ["torch", "mlxtend"])
+    from fpga.demo import run
+
+    report = run(config, folder, images=images, seed=seed, console=console())
+    if report["mismatches"] or not report["images"]:
+        raise Failure(
+            f"expected equal tensors on {images} images, got {report['mismatches']} mismatches "
+            f"on {report['images']}; see {folder / 'report.json'}"
+        )
+
+
+@click.command()
+@click.option("--preset", default="small", show_default=True, help="Configuration of the accelerator.")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File to write.",
+)
+def verilog(preset, output):
+    """Write the Verilog of an accelerator."""
+    from fpga.verilog import generate
+    from hw.config import Config
+    from sw.files import replace_file
+
+    text = generate(Config.preset(preset))
+    replace_file(output, text)
+    click.echo(f"{output}: {len(text.splitlines())} lines, module farthing")
+
+
+@click.command()
+@click.option("--board", "board_name", required=True, help="Board to build for.")
+@click.option("--preset", default="small", show_default=True, help="Configuration of the accelerator.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Folder  [default: build/BOARD-PRESET]."
+)
+@click.option("--clock", type=click.FloatRange(min=1), help="Clock in MHz instead of the board's.")
+@click.option("--seed", default=1, show_default=True, type=click.IntRange(min=0), help="Of the placer.")
+@click.option(
+    "--time-limit",
+    default=7200.0,
+    show_default=True,
+    type=click.FloatRange(min=1),
+    help="Seconds of each tool.",
+)
+@click.option(
+    "--memory-limit",
+    default=12.0,
+    show_default=True,
+    type=click.FloatRange(min=0, min_open=True),
+    help="GiB of each tool.",
+)
+def build(board_name, preset, output, clock, seed, time_limit, memory_limit):
+    """Make a bitstream, and report what it uses and how fast it is."""
+    from fpga.boards import find_board
+    from hw.config import Config
+
+    board = find_board(board_name)
+    config = Config.preset(preset)
+    if clock is not None:
+        board = board.replace(frequency=round(clock * 1e6))
+    require("fpga", ["amaranth_boards"])
+    from fpga.build import build as build_core
+    from fpga.report import show
+    from hw.accelerator import Accelerator
+
+    folder = output or Path("build") / f"{board.name}-{preset}"
+    terminal = console()
+    with terminal.status("") as status:
+        report = build_core(
+            board,
+            lambda: Accelerator(config),
+            folder,
+            seed=seed,
+            details={"preset": preset, "configuration": config.to_dict()},
+            time_limit=time_limit,
+            memory_limit=memory_limit,
+            progress=lambda step: status.update(f"{board.name}, preset {preset}: {step}"),
+        )
+    show(terminal, report, folder)

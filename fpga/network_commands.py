@@ -1,0 +1,278 @@
+"""Commands about networks: compress, compile, inspect, roofline.
+
+What a command needs is imported when it runs: help loads nothing.
+"""
+
+from pathlib import Path
+
+import click
+
+from fpga.commands import console, require
+
+__all__ = ["compile_", "compress", "inspect", "roofline"]
+
+
+@click.command()
+@click.argument("model")
+@click.option(
+    "--data",
+    default="cifar10",
+    show_default=True,
+    help="mnist, cifar10, or a folder or zip of images in folders by class.",
+)
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Network file to write.",
+)
+@click.option(
+    "--weights", type=click.Path(path_type=Path, dir_okay=False), help="State dict for a network by name."
+)
+@click.option(
+    "--mean",
+    help="Of the pixels in training, where white is 1, by channel: 0.485,0.456,0.406  [default: the network's].",
+)
+@click.option("--std", help="As --mean: 0.229,0.224,0.225  [default: the network's].")
+@click.option(
+    "--bases",
+    multiple=True,
+    default=(5,),
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Basis kernels of a layer; more than one number for --sweep alone.",
+)
+@click.option(
+    "--energy",
+    type=click.FloatRange(0, 1, min_open=True),
+    help="Instead: as few as keep this share of the squared weights.",
+)
+@click.option(
+    "--kept", type=click.IntRange(min=1), help="Bases that each output channel keeps  [default: all]."
+)
+@click.option(
+    "--sparsity",
+    default=0.6,
+    show_default=True,
+    type=click.FloatRange(0, 1, max_open=True),
+    help="Share of coefficients that becomes zero.",
+)
+@click.option(
+    "--epochs",
+    default=30,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Of retraining; refining takes a fifth of it.",
+)
+@click.option(
+    "--rate",
+    default=0.02,
+    show_default=True,
+    type=click.FloatRange(0, min_open=True),
+    help="Highest learning rate of retraining.",
+)
+@click.option(
+    "--dense-epochs",
+    default=0,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="Of training before anything is compressed.",
+)
+@click.option(
+    "--penni/--no-penni", default=False, show_default=True, help="PENNI's phases in floating point first."
+)
+@click.option("--preset", help="Fit the integers to this configuration  [default: to every preset].")
+@click.option(
+    "--precision",
+    default="float32",
+    show_default=True,
+    type=click.Choice(["float32", "bfloat16"]),
+    help="Of convolutions while training.",
+)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, ...")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Of the training.")
+@click.option(
+    "--sweep",
+    "shares",
+    help="Shares of zeros, as 0.5,0.7,0.9: a network for each, and the curves of accuracy against cycles, bits and operations.",
+)
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Checkpoints; a killed run goes on from them  [default: OUTPUT.work].",
+)
+def compress(
+    model,
+    data,
+    output,
+    weights,
+    mean,
+    std,
+    bases,
+    energy,
+    kept,
+    sparsity,
+    epochs,
+    rate,
+    dense_epochs,
+    penni,
+    preset,
+    precision,
+    device,
+    seed,
+    shares,
+    folder,
+):
+    """Compress a trained network to sparse integers.
+
+    MODEL is an ONNX file, a program saved by torch.export, or the name of a network that farthing knows.
+    """
+    require("compress", ["torch", "accelerate", "onnx"])
+    if shares is not None:
+        require("report", ["matplotlib"])
+    from fpga.compression import command_settings, compress_to_file, parse_shares
+    from hw.config import Config
+    from sw.data import load_dataset
+    from sw.importing import load_model, pixels_of
+
+    if shares is None and len(bases) > 1:
+        raise ValueError(f"expected one number of bases, got {len(bases)}; give them with --sweep")
+
+    def settings(count, share):
+        return command_settings(
+            bases=count,
+            energy=energy,
+            kept=kept,
+            sparsity=share,
+            epochs=epochs,
+            rate=rate,
+            dense_epochs=dense_epochs,
+            penni=penni,
+            preset=preset,
+            precision=precision,
+            device=device,
+            seed=seed,
+        )
+
+    # What can be refused is refused before anything is loaded.
+    points = [(count, share) for count in bases for share in parse_shares(shares or str(sparsity))]
+    every = {f"{count}-{share:g}": settings(count, share) for count, share in points}
+    config = Config.preset(preset or "ulx3s-85f")
+    numbers = {"mean": _numbers(mean), "std": _numbers(std)}
+    dataset = load_dataset(data)
+    pixels = pixels_of(*dataset.train_images.shape[1:], **numbers) if mean or std else None
+    network = load_model(model, pixels=pixels, weights=weights)
+    for note in network.notes:
+        click.echo(note)
+    options = {
+        "name": Path(model).stem,
+        "folder": folder or output.with_name(f"{output.name}.work"),
+        "console": console(),
+    }
+    if shares is None:
+        (only,) = every.values()
+        compress_to_file(network, dataset, only, output, **options)
+    else:
+        from fpga.sweep import sweep
+
+        dense = next(iter(every.values())).dense
+        every = {label: point.replace(dense=None) for label, point in every.items()}
+        sweep(network, dataset, every, config, output, dense=dense, **options)
+
+
+def _numbers(text):
+    """Numbers of an option that has one for each channel."""
+    if text is None:
+        return None
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise ValueError(f"expected numbers with commas between them, got {text!r}") from None
+
+
+@click.command("compile")
+@click.argument("network", type=click.Path(path_type=Path))
+@click.option("--preset", default="small", show_default=True, help="Configuration of the accelerator.")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Image file to write.",
+)
+def compile_(network, preset, output):
+    """Pack a network file for one configuration of the accelerator."""
+    from hw.config import Config
+    from sw.compiler import compile_network
+    from sw.image import write_image
+    from sw.network_file import read_network
+
+    program = compile_network(read_network(network)[0], Config.preset(preset))
+    write_image(output, program)
+    click.echo(f"{output}: {program.bits:,} bits for preset {preset}")
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--preset", help="Of a network file: count the bits of its image for this configuration.")
+def inspect(file, preset):
+    """Show what is in a network file or an image file.
+
+    Of a network: what every layer stores, computes and moves, before and after compression. Of an image: layers, shapes, and
+    bits of every memory.
+    """
+    from fpga.inspection import is_network_file, show
+    from hw.config import Config
+
+    config = None if preset is None else Config.preset(preset)
+    if not is_network_file(file):
+        if config is not None:
+            raise ValueError(f"expected no --preset with an image, which is for one already, got {preset}")
+        show(console(), file)
+        return
+    from fpga.network_report import show_network
+    from sw.network_file import read_network
+
+    show_network(console(), read_network(file)[0], config)
+
+
+@click.command()
+@click.argument("network", type=click.Path(path_type=Path))
+@click.option("--preset", default="small", show_default=True, help="Configuration of the accelerator.")
+@click.option(
+    "--clock", default=50.0, show_default=True, type=click.FloatRange(0, min_open=True), help="In MHz."
+)
+@click.option(
+    "--link",
+    default=100_000.0,
+    show_default=True,
+    type=click.FloatRange(0, min_open=True),
+    help="Bytes a second of the host link; the default is a serial line of 1 MBd.",
+)
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Picture to write, .svg or .png.",
+)
+def roofline(network, preset, clock, link, output):
+    """Draw what a configuration could reach on each layer of a network file, and what it does.
+
+    Cycles are those of an image of random pixels, from the cycle model.
+    """
+    from hw.config import Config
+
+    config = Config.preset(preset)
+    require("report", ["matplotlib"])
+    from fpga.complexity_tables import roofline_table
+    from fpga.network_report import measure_roofline
+    from fpga.roofline_plot import NOTE, write_roofline
+    from sw.network_file import read_network
+
+    integers = read_network(network)[0]
+    result = measure_roofline(integers, config, clock, link)
+    write_roofline(output, result, f"{integers.name}, preset {preset} at {clock:g} MHz", NOTE)
+    console().print(roofline_table(result))
+    click.echo(f"{output}: roofline of {len(result.before)} layers")
