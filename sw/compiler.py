@@ -123,6 +123,7 @@ class _Compiler:
             input_scale=float(network.input_scale),
             sections=self._memories.sections(self._steps),
             schedule=tuple(self._schedule),
+            pixels=network.pixels,
         )
 
     def _last_at_input(self):

@@ -6,12 +6,13 @@ Layout, numbers little-endian::
     version        u16
     header length  u32
     file length    u64, checksum included
-    header         JSON: configuration, layers, tensors, sections; a section is [target, index, address, offset
+    header         JSON: configuration, pixels, layers, tensors, sections; a section is [target, index, address, offset
                    from the end of the header, length]
     sections       data of each LOAD, one after the other
     checksum       SHA-256 of everything before it
 """
 
+import dataclasses
 import hashlib
 import importlib.metadata
 import json
@@ -23,7 +24,9 @@ from hw.formats import Bank
 from hw.protocol import Target
 
 from .files import replace_file
+from .network import INPUT
 from .ordering import HOLE
+from .pixels import Pixels
 from .program import LayerSchedule, Placement, Program, Section
 from .records import records
 from .unpack import decode_program, unpack
@@ -31,7 +34,7 @@ from .unpack import decode_program, unpack
 __all__ = ["IMAGE_VERSION", "MAGIC", "ImageError", "image_bytes", "parse_image", "read_image", "write_image"]
 
 MAGIC = b"FARTHING"
-IMAGE_VERSION = 1
+IMAGE_VERSION = 2
 
 _START = struct.Struct("<8sHIQ")
 _CHECKSUM_BYTES = hashlib.sha256().digest_size
@@ -78,6 +81,7 @@ def _header(program):
         "name": program.name,
         "config": program.config.to_dict(),
         "input_scale": program.input_scale,
+        "pixels": None if program.pixels is None else dataclasses.asdict(program.pixels),
         "layers": layers,
         "step_layers": program.step_layers,
         "tensors": tensors,
@@ -168,11 +172,14 @@ def _program(header, data):
             )
             for layer in layers
         ),
+        pixels=_pixels(header["pixels"]),
     )
     expected = unpack(program).tensors()
     got = {name: placement.shape for name, placement in program.tensors.items()}
     if got != {name: info.shape for name, info in expected.items()}:
         raise ValueError(f"expected tensors as the layers make them, got {got}")
+    if program.pixels and program.pixels.shape != got[INPUT]:
+        raise ValueError(f"expected pixels of shape {got[INPUT]}, got {program.pixels.shape}")
     return program
 
 
@@ -180,6 +187,13 @@ def _text(value):
     if not isinstance(value, str):
         raise ValueError(f"expected text, got {value!r}")
     return value
+
+
+def _pixels(fields):
+    if fields is None:
+        return None
+    sizes = {name: _natural(fields[name]) for name in ("channels", "height", "width")}
+    return Pixels(**sizes, **{name: tuple(map(float, fields[name])) for name in ("offset", "gain")})
 
 
 def _step_layers(numbers, steps, layers):

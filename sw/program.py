@@ -9,6 +9,8 @@ from hw.config import Config
 from hw.formats import Bank
 from hw.protocol import Target
 
+from .pixels import Pixels
+
 __all__ = ["LayerSchedule", "Placement", "Program", "Section"]
 
 
@@ -112,6 +114,8 @@ class Program:
     input_scale: float
     sections: tuple[Section, ...]
     schedule: tuple[LayerSchedule, ...]
+    #: How the integers of the input are made from an image, or ``None`` where images are such integers.
+    pixels: Pixels | None = None
 
     @property
     def output_name(self):

@@ -9,8 +9,9 @@ import pytest
 
 from hw.config import PRESETS, Config
 from sw.compiler import compile_network
-from sw.image import MAGIC, ImageError, image_bytes, parse_image, read_image, write_image
+from sw.image import IMAGE_VERSION, MAGIC, ImageError, image_bytes, parse_image, read_image, write_image
 from sw.network import Convolution, IntegerNetwork, MaxPool, TensorInfo
+from sw.pixels import pixels_of
 
 from .networks import random_network
 
@@ -42,7 +43,7 @@ def sealed(header, data=None, content=None):
         header_length = START.unpack_from(content)[2]
         data = content[START.size + header_length : -32]
     length = START.size + len(header) + len(data) + 32
-    start = START.pack(MAGIC, 1, len(header), length) + header + data
+    start = START.pack(MAGIC, IMAGE_VERSION, len(header), length) + header + data
     return start + hashlib.sha256(start).digest()
 
 
@@ -58,6 +59,16 @@ def test_written_and_read(preset, seed, tmp_path):
     assert os.listdir(tmp_path) == ["network.farthing"]
     again = compile_network(random_network(seed, config), config)
     assert image_bytes(again) == path.read_bytes()
+
+
+def test_pixels_are_kept(tmp_path):
+    pixels = pixels_of(1, 2, 2, mean=[0.3], std=[0.2])
+    program = dataclasses.replace(small_program(), pixels=pixels)
+    write_image(tmp_path / "x", program)
+    assert read_image(tmp_path / "x").pixels == pixels
+    other = dataclasses.replace(program, pixels=pixels_of(1, 2, 3))
+    with pytest.raises(ImageError, match=r"expected pixels of shape \(1, 2, 2\), got \(1, 2, 3\)"):
+        parse_image(image_bytes(other))
 
 
 def test_every_flipped_bit_is_noticed():
@@ -83,8 +94,8 @@ def test_every_truncation_is_noticed():
         (lambda content: b"", "not a farthing image: expected it to start with b'FARTHING', got b''"),
         (lambda content: b"PK" + content[2:], "not a farthing image"),
         (
-            lambda content: content[:8] + b"\x02" + content[9:],
-            "made by a newer version: expected format 1, got 2",
+            lambda content: content[:8] + b"\x03" + content[9:],
+            "made by a newer version: expected format 2, got 3",
         ),
         (lambda content: content[:8] + b"\x00" + content[9:], "made by an unknown version"),
         (lambda content: content + b"\x00", "too long: expected [0-9]+ bytes"),
