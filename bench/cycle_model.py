@@ -32,7 +32,7 @@ CASES = (
     ("small", Config.preset("small"), range(5), 32),
     (
         "four PEs of three rows",
-        TINY.replace(pes=4, rows=3, chunk=8, lanes=2, ring=8, z_fifo=2),
+        TINY.replace(pes=4, rows=3, chunk=8, lanes=2, ring=8, z_fifo=10),
         range(3),
         16,
     ),

@@ -41,8 +41,8 @@ class LaneAccumulator(wiring.Component):
 
     Two stages: an adder tree over the lanes, then the accumulator. A tree of more than 8 lanes is cut once more, in
     the middle. Latency 2 cycles (3 with the cut) from the step that carries ``last``, throughput one step a cycle.
-    A ``z`` of zero that does not close the pixel ends here. Each adder of the tree takes in one of the carries, the accumulator
-    the one left over.
+    It never waits. A ``z`` of zero that does not close the pixel ends here. Each adder of the tree takes in one of the carries,
+    the accumulator the one left over.
 
     Parameters
     ----------
@@ -51,16 +51,17 @@ class LaneAccumulator(wiring.Component):
     Members
     -------
     i : stream of terms_layout(config), in
+        Always ready.
     o : stream of z_layout(config), out
-        ``z`` modulo 2 ** z_bits, at the end of each sum.
+        Must always be taken. ``z`` modulo 2 ** z_bits, at the end of each sum.
     """
 
     def __init__(self, config):
         self._config = config
         super().__init__(
             {
-                "i": In(stream.Signature(terms_layout(config))),
-                "o": Out(stream.Signature(z_layout(config))),
+                "i": In(stream.Signature(terms_layout(config), always_ready=True)),
+                "o": Out(stream.Signature(z_layout(config), always_ready=True)),
             }
         )
 
@@ -89,32 +90,28 @@ class LaneAccumulator(wiring.Component):
         m = Module()
         config = self._config
 
-        def register(name, terms, tag, valid, ready):
-            """A pipeline stage: the same five things after a register."""
+        def register(name, terms, tag, valid):
+            """A pipeline stage: the same after a register."""
             term = data.StructLayout({"sum": terms[0][0].shape(), "carry": 1})
             layout = data.StructLayout(
                 {"terms": data.ArrayLayout(term, len(terms)), "tag": tag_layout(config)}
             )
             row = Signal(layout, name=name)
             row_valid = Signal(name=f"{name}_valid")
-            row_ready = Signal(name=f"{name}_ready")
-            with m.If(~row_valid | row_ready):
-                m.d.comb += ready.eq(1)
-                m.d.sync += row_valid.eq(valid)
-                m.d.sync += row.tag.eq(tag)
-                for held, (value, carry) in zip(row.terms, terms, strict=True):
-                    m.d.sync += [held.sum.eq(value), held.carry.eq(carry)]
-            return [(held.sum, held.carry) for held in row.terms], row.tag, row_valid, row_ready
+            m.d.sync += [row_valid.eq(valid), row.tag.eq(tag)]
+            for held, (value, carry) in zip(row.terms, terms, strict=True):
+                m.d.sync += [held.sum.eq(value), held.carry.eq(carry)]
+            return [(held.sum, held.carry) for held in row.terms], row.tag, row_valid
 
         terms = [(term.sum, term.carry) for term in self.i.p.terms]
-        tag, valid, ready = self.i.payload.tag, self.i.valid, self.i.ready
+        tag, valid = self.i.payload.tag, self.i.valid
         levels = exact_log2(config.lanes)
         for level in range(levels):
-            if levels > 3 and level == levels // 2:
-                terms, tag, valid, ready = register("halfway", terms, tag, valid, ready)
+            if config.tree_is_cut and level == levels // 2:
+                terms, tag, valid = register("halfway", terms, tag, valid)
             pairs = zip(terms[::2], terms[1::2], strict=True)
             terms = [(_add(a, b, carry), left_over) for (a, carry), (b, left_over) in pairs]
-        [(step_sum, step_carry)], tag, valid, ready = register("summed", terms, tag, valid, ready)
+        [(step_sum, step_carry)], tag, valid = register("summed", terms, tag, valid)
 
         accumulator = Signal(signed(config.z_bits))
         total = Signal(signed(config.z_bits))
@@ -123,16 +120,14 @@ class LaneAccumulator(wiring.Component):
             total.eq(_add(accumulator, step_sum, step_carry)),
             nonzero.eq(total != 0),
         ]
-        with m.If(~self.o.valid | self.o.ready):
-            m.d.comb += ready.eq(1)
-            m.d.sync += self.o.valid.eq(valid & tag.last & (nonzero | tag.end))
-            m.d.sync += [
-                self.o.payload.z.eq(total),
-                self.o.payload.nonzero.eq(nonzero),
-                self.o.payload.basis.eq(tag.basis),
-                self.o.payload.end.eq(tag.end),
-            ]
-            with m.If(valid):
-                m.d.sync += accumulator.eq(Mux(tag.last, 0, total))
+        m.d.sync += [
+            self.o.valid.eq(valid & tag.last & (nonzero | tag.end)),
+            self.o.payload.z.eq(total),
+            self.o.payload.nonzero.eq(nonzero),
+            self.o.payload.basis.eq(tag.basis),
+            self.o.payload.end.eq(tag.end),
+        ]
+        with m.If(valid):
+            m.d.sync += accumulator.eq(Mux(tag.last, 0, total))
 
         return m

@@ -29,7 +29,7 @@ class ChannelAccumulation(wiring.Component):
     i : stream of pair_layout(config), in
         Activation chunks met by coefficient chunks.
     o : stream of z_layout(config), out
-        Intermediate elements; a zero travels only where it closes the pixel.
+        Must always be taken. Intermediate elements; a zero travels only where it closes the pixel.
     """
 
     def __init__(self, config):
@@ -38,7 +38,7 @@ class ChannelAccumulation(wiring.Component):
             {
                 "signed_values": In(1),
                 "i": In(stream.Signature(pair_layout(config))),
-                "o": Out(stream.Signature(z_layout(config))),
+                "o": Out(stream.Signature(z_layout(config), always_ready=True)),
             }
         )
 

@@ -14,19 +14,21 @@ class PixelCloser(wiring.Component):
 
     Holds each ``z`` back until the next one comes. If that is a zero, which travels only because it carries
     ``end``, the one that is held takes the ``end`` and the zero is dropped. A zero is left only where a row made
-    nothing else for the pixel. Latency one cycle for a ``z`` with ``end``, otherwise until the next; throughput one a cycle.
+    nothing else for the pixel. It never waits. Latency one cycle for a ``z`` with ``end``, otherwise until the next; throughput one a cycle.
 
     Members
     -------
     i : stream of ``z_layout``, in
+        Always ready.
     o : stream of ``z_layout``, out
+        Must always be taken.
     """
 
     def __init__(self, config):
         super().__init__(
             {
-                "i": In(stream.Signature(z_layout(config))),
-                "o": Out(stream.Signature(z_layout(config))),
+                "i": In(stream.Signature(z_layout(config), always_ready=True)),
+                "o": Out(stream.Signature(z_layout(config), always_ready=True)),
             }
         )
 
@@ -53,10 +55,9 @@ class PixelCloser(wiring.Component):
             self.o.payload.eq(held),
             self.o.p.end.eq(held.end | merges),
             self.o.valid.eq(holds & (held.end | self.i.valid)),
-            self.i.ready.eq(~holds | self.o.ready),
         ]
-        with m.If(self.i.valid & self.i.ready):
+        with m.If(self.i.valid):
             m.d.sync += [held.eq(self.i.payload), holds.eq(~merges)]
-        with m.Elif(self.o.valid & self.o.ready):
+        with m.Elif(held.end):
             m.d.sync += holds.eq(0)
         return m

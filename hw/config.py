@@ -71,8 +71,8 @@ class Config:
     pool_columns: int = 32
     #: Layers of one program.
     layers: int = 32
-    #: Intermediate elements that a row may run ahead of its MAC.
-    z_fifo: int = 4
+    #: Places for intermediate elements between a row and its MAC; at least as many as are on their way when the row stops.
+    z_fifo: int = 16
     #: Results that a MAC may run ahead of the requantiser; more than its pipeline holds.
     output_fifo: int = 16
     #: Width of an intermediate element ``z``, signed.
@@ -132,6 +132,11 @@ class Config:
             f"at least a pixel of {self.chunks} chunks and {self.ring_unseen - 1} on their way",
         )
         self._require(self.line >= self.line_minimum, "line", f"at least {self.line_minimum}")
+        self._require(
+            self.z_fifo >= self.z_in_flight,
+            "z_fifo",
+            f"at least the {self.z_in_flight} that are on their way",
+        )
         self._require(self.output_fifo >= 12, "output_fifo", "at least 12, more than a MAC has in flight")
         self._require(self.bases <= 128, "bases", "at most 128")
         self._require(self.tables <= 256, "tables", "at most 256")
@@ -210,6 +215,21 @@ class Config:
     def ring_unseen(self):
         """Places that the input ring keeps free when it says that it has one: what is on its way when it fills up."""
         return 4
+
+    @property
+    def tree_is_cut(self):
+        """Whether the adders of a row have a register in their middle: a tree over more than 8 lanes does."""
+        return (self.chunk if self.accumulation == "tree" else self.lanes) > 8
+
+    @property
+    def z_in_flight(self):
+        """Most intermediate elements that come after a row has been told to stop: registers from match to FIFO, and two cycles."""
+        return (7 if self.accumulation == "tree" else 9) + self.tree_is_cut
+
+    @property
+    def z_ahead(self):
+        """Most intermediate elements that a row sees waiting in its FIFO and goes on."""
+        return self.z_fifo + 1 - self.z_in_flight
 
     @property
     def line_minimum(self):

@@ -18,7 +18,7 @@ class MaskedTree(wiring.Component):
 
     An alternative to ``ChannelAccumulation`` with the same members. No SparseMap, no butterfly and no scheduler: activations are
     in their places, as memory has them, and every pair takes exactly one cycle whatever matches; but the tree is N lanes
-    wide and mostly adds zeros. Latency 3 cycles from the pair that carries ``last``, 4 where N is more than 8.
+    wide and mostly adds zeros. It never waits. Latency 3 cycles from the pair that carries ``last``, 4 where N is more than 8.
 
     Parameters
     ----------
@@ -30,9 +30,9 @@ class MaskedTree(wiring.Component):
     signed_values : Signal(1), in
         1 if activations are two's complement, 0 if unsigned; may change only while the component is empty.
     i : stream of pair_layout(config), in
-        Activation chunks met by coefficient chunks.
+        Activation chunks met by coefficient chunks. Always ready.
     o : stream of z_layout(config), out
-        Intermediate elements; a zero travels only where it closes the pixel.
+        Must always be taken. Intermediate elements; a zero travels only where it closes the pixel.
     """
 
     def __init__(self, config):
@@ -40,8 +40,8 @@ class MaskedTree(wiring.Component):
         super().__init__(
             {
                 "signed_values": In(1),
-                "i": In(stream.Signature(pair_layout(config))),
-                "o": Out(stream.Signature(z_layout(config))),
+                "i": In(stream.Signature(pair_layout(config), always_ready=True)),
+                "o": Out(stream.Signature(z_layout(config), always_ready=True)),
             }
         )
 
@@ -76,11 +76,9 @@ class MaskedTree(wiring.Component):
                 lane.value.eq(self.i.p["values"][place] & chosen.replicate(ACTIVATION_BITS)),
                 lane.negative.eq(self.i.p.negative[place]),
             ]
-        with m.If(~valid | accumulator.i.ready):
-            m.d.comb += self.i.ready.eq(1)
-            m.d.sync += [
-                valid.eq(self.i.valid),
-                matched.tag.eq(self.i.p.tag),
-                *connect_terms(lanes.lanes, matched.terms, self.signed_values),
-            ]
+        m.d.sync += [
+            valid.eq(self.i.valid),
+            matched.tag.eq(self.i.p.tag),
+            *connect_terms(lanes.lanes, matched.terms, self.signed_values),
+        ]
         return m

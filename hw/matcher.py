@@ -14,11 +14,13 @@ __all__ = ["Matcher"]
 class Matcher(wiring.Component):
     """Brings every coefficient word together with its activation chunk.
 
-    Waits until the input ring holds the chunk, and releases the pixel with its last word. Latency one cycle,
-    throughput one pair a cycle.
+    Waits until the input ring holds the chunk and there is room for what comes of it, and releases the pixel with its
+    last word. Latency one cycle, throughput one pair a cycle.
 
     Members
     -------
+    room : in
+        Words may go on.
     i : stream of ``walked_layout``, in
     reader : ``ReaderSignature``, out
     o : stream of ``pair_layout``, out
@@ -27,6 +29,7 @@ class Matcher(wiring.Component):
     def __init__(self, config):
         super().__init__(
             {
+                "room": In(1),
                 "i": In(stream.Signature(walked_layout(config))),
                 "reader": Out(ReaderSignature(config)),
                 "o": Out(stream.Signature(pair_layout(config))),
@@ -56,14 +59,18 @@ class Matcher(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         coefficients, chunk, pair = self.i.p.word, self.reader.entry, self.o.p
-        m.d.comb += self.reader.offset.eq(coefficients.chunk)
+        goes_on = Signal()
+        m.d.comb += [
+            self.reader.offset.eq(coefficients.chunk),
+            goes_on.eq(self.reader.present & self.room),
+        ]
         with m.If(~self.o.valid | self.o.ready):
             m.d.comb += [
-                self.i.ready.eq(self.reader.present),
-                self.reader.advance.eq(self.i.valid & self.reader.present & self.i.p.end),
+                self.i.ready.eq(goes_on),
+                self.reader.advance.eq(self.i.valid & goes_on & self.i.p.end),
             ]
             m.d.sync += [
-                self.o.valid.eq(self.i.valid & self.reader.present),
+                self.o.valid.eq(self.i.valid & goes_on),
                 *(pair[name].eq(chunk[name]) for name, _ in chunk.shape()),
                 pair.map.eq(coefficients.map),
                 pair.negative.eq(coefficients.negative),

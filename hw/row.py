@@ -24,7 +24,8 @@ class Row(wiring.Component):
     """Coefficients -> match with the input ring -> channel accumulation -> end of pixel -> FIFO of ``z``.
 
     A row makes every ``z`` of its own coefficient lists, pixel after pixel, at its own pace: one coefficient word a
-    cycle as long as the matches of a chunk fit the lanes. ``z_fifo`` lets it run ahead of the MAC.
+    cycle as long as the matches of a chunk fit the lanes. ``z_fifo`` lets it run ahead of the MAC. Nothing behind the
+    match waits, but for steps of concentration: a row stops before the match, while its FIFO still has places for all that is on its way.
 
     Members
     -------
@@ -72,14 +73,14 @@ class Row(wiring.Component):
         m.submodules.matcher = matcher = Matcher(config)
         m.submodules.accumulation = accumulation = ACCUMULATIONS[config.accumulation](config)
         m.submodules.closer = closer = PixelCloser(config)
-        m.submodules.fifo = fifo = SyncFIFOBuffered(width=z_layout(config).size, depth=config.z_fifo)
+        m.submodules.fifo = fifo = SyncFIFOBuffered(width=z_layout(config).size, depth=config.z_fifo + 1)
+        m.d.sync += matcher.room.eq(fifo.level <= config.z_ahead)
         m.d.comb += [
             walker.layer.eq(self.layer),
             walker.start.eq(self.start),
             accumulation.signed_values.eq(self.layer.input_signed),
             fifo.w_data.eq(closer.o.payload),
             fifo.w_en.eq(closer.o.valid),
-            closer.o.ready.eq(fifo.w_rdy),
             self.z.payload.eq(fifo.r_data),
             self.z.valid.eq(fifo.r_rdy),
             fifo.r_en.eq(self.z.ready),

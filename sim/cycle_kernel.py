@@ -82,7 +82,7 @@ _Geometry = namedtuple(
 )
 _Shape = namedtuple(
     "_Shape",
-    "pes rows classes ring z_fifo output_fifo requantiser_latency concentrates halfway chunk lanes lookahead ring_unseen offsets",
+    "pes rows classes ring z_fifo z_ahead output_fifo requantiser_latency concentrates cut chunk lanes lookahead ring_unseen offsets",
 )
 #: Where things lie in memory: when each entry of the ring was written; of each class of rows, pixels that all have released, when
 #: the last was, and the releases under way; of each pass, when its bases are there, how many PEs have done with them, when the last
@@ -344,7 +344,7 @@ def _follow(m, at_, places, geometry, shape, walk, w, nonzero, masks, cut):
                             if m[r + SHARE] == shares:
                                 m[r + SHARE] = 0
                                 ended |= 1 << index
-                        if take_z(m, r, places, walk.depth, cycle):
+                        if take_z(m, r, places, cycle):
                             freed |= run_row(
                                 m, r, places, walk, at_.ring, m[_WRITTEN], w, nonzero, masks, cut
                             )
@@ -385,23 +385,23 @@ def convolution_cycles(nonzero, masks, words, cut, geometry, shape, sizes, out):
     geometry, shape : tuple of int
         As ``_Geometry`` and ``_Shape`` name them.
     sizes : tuple of int
-        Lists times 4, ``z``, words, most ``z`` of a list.
+        Lists times 4, ``z``, words.
     out : int64 array [images]
     """
     geometry, shape = _Geometry(*geometry), _Shape(*shape)
-    of_lists, of_z, of_words, most_z = sizes
+    of_lists, of_z, of_words = sizes
     together = shape.classes if geometry.squares else 1
     walk = Walk(
         pixels=geometry.pixels,
         step=together,
         chunks=geometry.input_chunks,
         chunk_step=together * geometry.input_chunks,
-        stages=stages(shape.concentrates, shape.halfway),
+        stages=stages(shape.concentrates, shape.cut),
         concentrates=shape.concentrates,
         width=shape.chunk,
         lanes=shape.lanes,
         lookahead=shape.lookahead,
-        depth=shape.z_fifo,
+        ahead=shape.z_ahead,
         ring_mask=shape.ring - 1,
         passes=geometry.passes,
         of_z=of_lists,
@@ -411,7 +411,7 @@ def convolution_cycles(nonzero, masks, words, cut, geometry, shape, sizes, out):
         mask_step=masks.shape[2],
         offsets=shape.offsets,
     )
-    places = row_places(shape.ring // walk.chunk_step + 3, most_z, shape.z_fifo)
+    places = row_places(shape.ring // walk.chunk_step + 3, shape.z_fifo)
     pool_size, results = 2 * (places.pixel_mask + 1), power(2 * shape.output_fifo)
     freed = _ONCE + shape.ring
     pools = freed + 2 * together

@@ -147,8 +147,8 @@ def _convolution(layer, rows, banks, config):
     geometry += [layer[name] for name in fields.split()]
     geometry += [own, layer["basis_count"] * (config.pes if own else 1)]
     shape = (
-        *(config.pes, config.rows, config.classes, config.ring, config.z_fifo, config.output_fifo),
-        *(Requantiser.latency(config), concentrates, not concentrates and config.chunk > 8),
+        *(config.pes, config.rows, config.classes, config.ring, config.z_fifo, config.z_ahead),
+        *(config.output_fifo, Requantiser.latency(config), concentrates, config.tree_is_cut),
         *(config.chunk, config.lanes, config.lookahead, config.ring_unseen, len(column_offsets(config))),
     )
     cycles = np.zeros(len(fed), np.int64)
@@ -159,7 +159,7 @@ def _convolution(layer, rows, banks, config):
         cut_table(config),
         tuple(map(int, geometry)),
         tuple(map(int, shape)),
-        (lists.size, len(of_z), len(chunk), int(lists[:, :, 3].max())),
+        (lists.size, len(of_z), len(chunk)),
         cycles,
     )
     if cycles.min() < 0:

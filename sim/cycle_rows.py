@@ -2,12 +2,11 @@
 
 What a row does follows from sums and maxima of times:
 
-- ``g``, when a word could meet its chunk if nothing behind it ever waited: one after the last, after the chunk has been
-  written to the ring, and, with concentration, when there is room for another chunk before the steps.
-- ``a``, when a step enters the register behind the adders: after the one before, after ``g`` and the stages between,
-  and when the last ``z`` that went on left that register. A pipeline that moves whenever what is before it is free
-  does as a queue with a place for each stage: a word meets its chunk at ``g``, or at the ``a`` of the step that many before.
-- The closer and the FIFO of ``z``: each after the one before, and after there was room.
+- ``g``, when a word meets its chunk: one after the last, after the chunk has been written to the ring, when so few ``z`` wait in the
+  FIFO that the row goes on, and, with concentration, when there is room for another chunk before the steps.
+- Behind that nothing waits, but for steps of concentration: a ``z`` enters the last register a fixed time after its last word
+  met its chunk, or after its last step.
+- The closer gives a ``z`` to the FIFO when the next one comes, or at once if it ends the pixel.
 
 All is worked out as soon as what it follows from is known, which may be long before its time.
 
@@ -43,10 +42,12 @@ __all__ = [
 _FIRST_WORD = 8
 #: Cycles from a header's way into the skid buffer to the first word of its pass.
 _NEXT_PASS = 5
-#: Stages from the match of a word to the register behind the adders: dilution, adders, register; one more if the tree is cut.
+#: Stages from the match of a word to the register behind the adders: mask, adders, register; one more if the tree is cut.
 _TREE_STAGES = 3
 #: With concentration: dilution and the chunk that is held; then adders and register behind each step.
 _BEFORE_STEPS, _BEHIND_STEPS = 2, 2
+#: Cycles until the row sees what has been written to the FIFO, or taken from it.
+_SEEN_LATER = 2
 
 #: Later than all.
 NEVER = 1 << 60
@@ -54,39 +55,36 @@ NEVER = 1 << 60
 NONZERO, END = 1, 2
 
 #: How all rows walk: pixels of a pass, how far apart; chunks of one, from one to the next; stages before the register behind
-#: the adders; whether rows concentrate, and how; depth of the FIFO of ``z``; passes; where ``of_z`` and words lie in what
+#: the adders, of a tree behind a match, of concentration behind a step; whether rows concentrate, and how; ``z`` that may
+#: wait in the FIFO; passes; where ``of_z`` and words lie in what
 #: ``cycle_words.pack_words`` gives; how far apart pixels lie among flags of ``z`` and among masks; offsets of columns.
 Walk = namedtuple(
     "Walk",
-    "pixels step chunks chunk_step stages concentrates width lanes lookahead depth ring_mask "
+    "pixels step chunks chunk_step stages concentrates width lanes lookahead ahead ring_mask "
     "passes of_z words word_step z_step mask_step offsets",
 )
-#: Where things lie in memory behind the fields of a row, and masks of their numbers. Of each ``z``: steps, the first of them, ``g`` of the
-#: last, ``a`` of the first, flags. Of each pixel: ``g`` of its last word, the step that must have entered the last register. Of what is in the
-#: FIFO: when it was written, flags. When ``z`` came to its front.
-Places = namedtuple("Places", "z z_mask pixel pixel_mask queue front queue_mask size")
+#: Where things lie in memory behind the fields of a row, and masks of their numbers. Of each pixel that was released: in the pools. Of
+#: what was written to the FIFO: when, flags. When each was taken.
+Places = namedtuple("Places", "pixel_mask queue taken queue_mask size")
 
-# The next word: pass, pixel, word, z and word of that; where its pixel is fed, its first chunk. Whether it waits for a header,
-# when that pass could begin, and what must have happened: g of a word, the step before it.
-(_PASS, _PIXEL, _WORD, _Z, _Z_WORD, _PLACE, _BASE, _WAITS, _AVAILABLE, _PASS_G, _PASS_STEP) = range(11)
-# g of the last words; steps so far, and of the last words; when the last step of each was made.
-(_G, _G1, _G2, _STEPS, _S1, _S2, _S3, _S4, _S5, _U, _U1, _U2) = range(11, 23)
-# z that have a g, and an a; the last a, its step; when the last z that went on left the register; the flags of one that could not.
-(_MATCHED, _ADDED, _A, _ENTERED, _LEFT, _STUCK) = range(23, 29)
-# What the closer holds, since when, and when it gave up the last. Of the FIFO: z written, taken, when the last of these was.
-(_HELD, _HELD_AT, _CLOSED_AT, _WRITTEN, _TAKEN, _TAKEN_AT) = range(29, 35)
-# Flags of what is in front, when it is seen. Pixels that have a g, and that were released. Pixels ended of the present square.
-(FRONT, FRONT_AT, _PIXELS, _RELEASED, SHARE) = range(35, 40)
+# The next word: pass, pixel, word, z and word of that; where its pixel is fed, its first chunk.
+(_PASS, _PIXEL, _WORD, _Z, _Z_WORD, _PLACE, _BASE) = range(7)
+# When words of the pass come; g of the last words; when the last step of each was made.
+(_AVAILABLE, _G, _G1, _G2, _U, _U1, _U2) = range(7, 14)
+# What the closer holds. Of the FIFO: z written, those of them the row has seen, taken, when the last of these was.
+(_HELD, _WRITTEN, _SEEN, _TAKEN, _TAKEN_AT) = range(14, 19)
+# Flags of what is in front, when it is seen. Pixels that were released. Pixels ended of the present square.
+(FRONT, FRONT_AT, _RELEASED, SHARE) = range(19, 23)
 # Its number; where the releases of all rows that see the same pixels are kept: how many rows are left, when the last was. A chunk
-# that must be written before anything goes on.
-(_READER, _POOL, AWAITS) = range(40, 43)
-_FIELDS = 43
+# that must be written before anything goes on; whether a z must be taken.
+(_READER, _POOL, AWAITS, _FULL) = range(23, 27)
+_FIELDS = 27
 
 
 @njit(cache=True, nogil=True)
-def stages(concentrates, halfway):
-    """Stages of a row from a match to the register behind the adders, whose tree may be cut halfway."""
-    return _BEFORE_STEPS + 1 + _BEHIND_STEPS if concentrates else _TREE_STAGES + halfway
+def stages(concentrates, cut):
+    """Stages of a row to the register behind the adders, whose tree may be cut: from a match, or from the last step of concentration."""
+    return (_BEHIND_STEPS if concentrates else _TREE_STAGES) + cut
 
 
 @njit(cache=True, nogil=True)
@@ -99,12 +97,11 @@ def power(least):
 
 
 @njit(cache=True, nogil=True)
-def row_places(ahead, most_z, depth):
-    """``Places`` for rows that are at most so many pixels ahead of the slowest, of so many ``z`` each."""
-    zs, pixels, queue = power(ahead * most_z + 16), power(2 * ahead), power(depth + 1)
-    pixel = _FIELDS + 5 * zs
-    front = pixel + 2 * pixels + 2 * queue
-    return Places(_FIELDS, zs - 1, pixel, pixels - 1, pixel + 2 * pixels, front, queue - 1, front + queue)
+def row_places(ahead, z_fifo):
+    """``Places`` for rows that are at most so many pixels ahead of the slowest."""
+    pixels, queue = power(2 * ahead), power(2 * z_fifo + 16)
+    taken = _FIELDS + 2 * queue
+    return Places(pixels - 1, _FIELDS, taken, queue - 1, taken + queue)
 
 
 @njit(cache=True, nogil=True)
@@ -119,222 +116,131 @@ def new_row(m, r, reader, number, chunks, pool):
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _to_front(m, r, places, depth, at, flags):
+def _to_front(m, r, at, flags):
     """Those before have been taken: when a ``z`` that was written is seen."""
-    if depth > 1:
-        at = max(at + 1, m[r + _TAKEN_AT])
-        m[r + places.front + (m[r + _TAKEN] & places.queue_mask)] = at
     m[r + FRONT] = flags
-    m[r + FRONT_AT] = at + 1
+    m[r + FRONT_AT] = max(at + 1, m[r + _TAKEN_AT]) + 1
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _write_z(m, r, places, depth, at, flags):
+def _write_z(m, r, places, at, flags):
     number = m[r + _WRITTEN]
     m[r + _WRITTEN] = number + 1
     if m[r + _TAKEN] == number:
-        _to_front(m, r, places, depth, at, flags)
-    else:
-        z = r + places.queue + 2 * (number & places.queue_mask)
-        m[z], m[z + 1] = at, flags
+        _to_front(m, r, at, flags)
+    z = r + places.queue + 2 * (number & places.queue_mask)
+    m[z], m[z + 1] = at, flags
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def take_z(m, r, places, depth, cycle):
+def take_z(m, r, places, cycle):
     """The multipliers take what is in front; whether the row waits for that."""
+    m[r + places.taken + (m[r + _TAKEN] & places.queue_mask)] = cycle
     number = m[r + _TAKEN] + 1
     m[r + _TAKEN] = number
     m[r + _TAKEN_AT] = cycle
     if number < m[r + _WRITTEN]:
         z = r + places.queue + 2 * (number & places.queue_mask)
-        _to_front(m, r, places, depth, m[z], m[z + 1])
+        _to_front(m, r, m[z], m[z + 1])
     else:
         m[r + FRONT_AT] = NEVER
-    return m[r + _STUCK] != 0 or m[r + _HELD] & END != 0
+    return m[r + _FULL] != 0
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _room_for_z(m, r, places, depth):
-    """First cycle in which the next ``z`` may enter the FIFO, -1 if that is not known."""
-    number = m[r + _WRITTEN] - (depth - 1)
-    if number > m[r + _TAKEN]:
-        return -1
-    if depth == 1:
-        return m[r + _TAKEN_AT] + 1
-    return m[r + places.front + (number & places.queue_mask)] + 1 if number >= 0 else 0
+def _has_room(m, r, places, ahead, g):
+    """First cycle from ``g`` on in which the row sees few enough ``z`` in the FIFO, ``NEVER`` if that is not known.
 
-
-@njit(cache=True, nogil=True, forceinline=True)
-def _entered(m, r, places, step):
-    """When a step entered the register behind the adders, as far as it can matter to words that follow."""
-    if step <= 0:
-        return 0
-    number = m[r + _ADDED] - 1
-    z = r + places.z + 5 * (number & places.z_mask)
-    while m[z + 1] > step:
-        number -= 1
-        z = r + places.z + 5 * (number & places.z_mask)
-    return m[z + 3] + step - m[z + 1]
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def _release(m, r, places):
-    """Pixels whose last word has met its chunk; whether all rows have released one."""
-    freed = False
-    while m[r + _RELEASED] < m[r + _PIXELS]:
-        pixel = r + places.pixel + 2 * (m[r + _RELEASED] & places.pixel_mask)
-        if m[pixel + 1] > m[r + _ENTERED]:
-            break
-        at = max(m[pixel], _entered(m, r, places, m[pixel + 1]))
-        m[r + _RELEASED] += 1
-        place = m[r + _POOL] + 2 * (m[r + _RELEASED] & places.pixel_mask)
-        m[place] -= 1
-        m[place + 1] = max(m[place + 1], at)
-        freed |= m[place] == 0
-    return freed
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def _add(m, r, places, walk):
-    """Everything behind the matches, as far as it is known; whether all rows have released a pixel."""
-    depth = walk.depth
-    freed = _release(m, r, places)
+    What is written that early comes of words before this one.
+    """
     while True:
-        if m[r + _HELD] & END:
-            room = _room_for_z(m, r, places, depth)
-            if room < 0:
-                return freed
-            m[r + _CLOSED_AT] = max(m[r + _HELD_AT] + 1, room)
-            _write_z(m, r, places, depth, m[r + _CLOSED_AT], m[r + _HELD])
-            m[r + _HELD] = 0
-        if m[r + _STUCK]:
-            if m[r + _HELD]:
-                # The next one tells the closer whether what it holds ends the pixel.
-                room = _room_for_z(m, r, places, depth)
-                if room < 0:
-                    return freed
-                m[r + _CLOSED_AT] = max(m[r + _A] + 1, room)
-                merges = m[r + _STUCK] & NONZERO == 0
-                _write_z(m, r, places, depth, m[r + _CLOSED_AT], m[r + _HELD] | (END if merges else 0))
-                m[r + _HELD] = 0 if merges else m[r + _STUCK]
-            else:
-                m[r + _HELD] = m[r + _STUCK]
-            m[r + _LEFT] = m[r + _HELD_AT] = max(m[r + _A] + 1, m[r + _CLOSED_AT])
-            m[r + _STUCK] = 0
-        elif m[r + _ADDED] < m[r + _MATCHED]:
-            z = r + places.z + 5 * (m[r + _ADDED] & places.z_mask)
-            m[r + _ADDED] += 1
-            m[z + 3] = max(m[r + _A] + 1, m[r + _LEFT])
-            m[r + _A] = max(m[z + 3] + m[z] - 1, m[z + 2])
-            m[r + _ENTERED] += m[z]
-            m[r + _STUCK] = m[z + 4]
-            freed |= _release(m, r, places)
-        else:
-            return freed
+        while (
+            m[r + _SEEN] < m[r + _WRITTEN]
+            and m[r + places.queue + 2 * (m[r + _SEEN] & places.queue_mask)] <= g - _SEEN_LATER
+        ):
+            m[r + _SEEN] += 1
+        number = m[r + _SEEN] - ahead - 1
+        if number < 0:
+            return g
+        if number >= m[r + _TAKEN]:
+            return NEVER
+        at = m[r + places.taken + (number & places.queue_mask)] + _SEEN_LATER
+        if at <= g:
+            return g
+        g = at
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _close(m, r, places, at, flags):
+    """A ``z`` that enters the last register at that time goes on to the closer and the FIFO."""
+    held = m[r + _HELD]
+    if held:
+        # The next one tells the closer whether what it holds ends the pixel.
+        merges = flags & NONZERO == 0
+        _write_z(m, r, places, at + 1, held | (END if merges else 0))
+        if merges:
+            flags = 0
+    if flags & END:
+        _write_z(m, r, places, at + 2, flags)
+        flags = 0
+    m[r + _HELD] = flags
 
 
 @njit(cache=True, nogil=True, forceinline=True)
 def run_row(m, r, places, walk, ring, written, w, nonzero, masks, cut):
     """Work out all that follows from what is known; whether all rows have released a pixel."""
-    freed = False
-    while True:
-        _match(m, r, places, walk, ring, written, w, nonzero, masks, cut)
-        freed |= _add(m, r, places, walk)
-        if not m[r + _WAITS] or m[r + _PASS_STEP] > m[r + _ENTERED]:
-            return freed
-        taken = max(m[r + _PASS_G], _entered(m, r, places, m[r + _PASS_STEP]))
-        m[r + _AVAILABLE] = max(m[r + _AVAILABLE], taken + 1) + _NEXT_PASS
-        m[r + _G] = max(m[r + _G], m[r + _AVAILABLE] - 1)
-        m[r + _WAITS] = 0
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def _match(m, r, places, walk, ring, written, w, nonzero, masks, cut):
-    """All words whose chunks are known to be written."""
-    ring_mask, passes = walk.ring_mask, walk.passes
+    ring_mask, passes, ahead = walk.ring_mask, walk.passes, walk.ahead
     m[r + AWAITS] = NEVER
-    while m[r + _PASS] < passes and not m[r + _WAITS]:
+    m[r + _FULL] = 0
+    freed = False
+    while m[r + _PASS] < passes:
         list_ = 4 * (m[r + _READER] * passes + m[r + _PASS])
-        first_word, word_count, first_z, z_count = w[list_], w[list_ + 1], w[list_ + 2], w[list_ + 3]
+        first_word, word_count, first_z = w[list_], w[list_ + 1], w[list_ + 2]
         place, base = m[r + _PLACE], m[r + _BASE]
-        if (
-            not walk.concentrates
-            and m[r + _WORD] == 0
-            and m[r + _PIXEL] < walk.pixels - 3
-            and base + walk.chunks <= written
-            and m[ring + (base + walk.chunks - 1 & ring_mask)] <= m[r + _G]
-        ):
-            # All chunks are there: only the number of words matters.
-            g, steps, number = m[r + _G], m[r + _STEPS], m[r + _MATCHED]
-            for index in range(first_z, first_z + z_count):
-                z = r + places.z + 5 * (number & places.z_mask)
-                number += 1
-                m[z] = w[walk.of_z + index]
-                m[z + 1] = steps + 1
-                steps += m[z]
-                g += m[z]
-                m[z + 2] = g + walk.stages
-                m[z + 4] = nonzero[place * walk.z_step + index]
-            m[z + 4] |= END
-            m[r + _MATCHED] = number
-            m[r + _G], m[r + _STEPS] = g, steps
-        else:
-            while m[r + _WORD] < word_count:
-                word = first_word + m[r + _WORD]
-                chunk = base + w[walk.words + word]
-                if chunk >= written:
-                    m[r + AWAITS] = chunk
-                    return
-                g = max(m[r + _G], m[ring + (chunk & ring_mask)]) + 1
-                steps = 1
-                if walk.concentrates:
-                    g = max(g, m[r + _U2])
-                    steps = _steps(
-                        masks[place * walk.mask_step + w[walk.words + walk.word_step + word]],
-                        w[walk.words + 2 * walk.word_step + word],
-                        walk,
-                        cut,
-                    )
-                    m[r + _U2], m[r + _U1] = m[r + _U1], m[r + _U]
-                    m[r + _U] = max(m[r + _U], g + _BEFORE_STEPS) + steps
-                m[r + _G2], m[r + _G1], m[r + _G] = m[r + _G1], m[r + _G], g
-                m[r + _S5], m[r + _S4], m[r + _S3], m[r + _S2], m[r + _S1] = (
-                    m[r + _S4],
-                    m[r + _S3],
-                    m[r + _S2],
-                    m[r + _S1],
-                    steps,
+        while m[r + _WORD] < word_count:
+            word = first_word + m[r + _WORD]
+            chunk = base + w[walk.words + word]
+            if chunk >= written:
+                m[r + AWAITS] = chunk
+                return freed
+            g = max(m[r + _G], m[ring + (chunk & ring_mask)]) + 1
+            if walk.concentrates:
+                g = max(g, m[r + _U2])
+            g = _has_room(m, r, places, ahead, g)
+            if g == NEVER:
+                m[r + _FULL] = 1
+                return freed
+            at = g
+            if walk.concentrates:
+                steps = _steps(
+                    masks[place * walk.mask_step + w[walk.words + walk.word_step + word]],
+                    w[walk.words + 2 * walk.word_step + word],
+                    walk,
+                    cut,
                 )
-                z = r + places.z + 5 * (m[r + _MATCHED] & places.z_mask)
-                if m[r + _Z_WORD] == 0:
-                    m[z] = 0
-                    m[z + 1] = m[r + _STEPS] + 1
-                m[z] += steps
-                m[r + _STEPS] += steps
-                m[r + _WORD] += 1
-                m[r + _Z_WORD] += 1
-                index = first_z + m[r + _Z]
-                if m[r + _Z_WORD] == w[walk.of_z + index]:
-                    m[z + 2] = m[r + _U] + _BEHIND_STEPS if walk.concentrates else g + walk.stages
-                    m[z + 4] = nonzero[place * walk.z_step + index] | (
-                        END if m[r + _WORD] == word_count else 0
-                    )
-                    m[r + _Z] += 1
-                    m[r + _Z_WORD] = 0
-                    m[r + _MATCHED] += 1
-        _end_pixel(m, r, places, word_count, walk)
+                m[r + _U2], m[r + _U1] = m[r + _U1], m[r + _U]
+                at = m[r + _U] = max(m[r + _U], g + _BEFORE_STEPS) + steps
+            m[r + _G2], m[r + _G1], m[r + _G] = m[r + _G1], m[r + _G], g
+            m[r + _WORD] += 1
+            m[r + _Z_WORD] += 1
+            index = first_z + m[r + _Z]
+            if m[r + _Z_WORD] == w[walk.of_z + index]:
+                flags = nonzero[place * walk.z_step + index] | (END if m[r + _WORD] == word_count else 0)
+                if flags:
+                    _close(m, r, places, at + walk.stages, flags)
+                m[r + _Z] += 1
+                m[r + _Z_WORD] = 0
+        freed |= _end_pixel(m, r, places, word_count, walk)
+    return freed
 
 
 @njit(cache=True, nogil=True, forceinline=True)
 def _end_pixel(m, r, places, word_count, walk):
-    """The next word is that of another pixel."""
-    pixel = r + places.pixel + 2 * (m[r + _PIXELS] & places.pixel_mask)
-    m[r + _PIXELS] += 1
-    m[pixel] = m[r + _G]
-    if walk.concentrates:
-        m[pixel + 1] = m[r + _STEPS] - m[r + _S1] - m[r + _S2] - m[r + _S3] - _BEHIND_STEPS
-    else:
-        m[pixel + 1] = m[r + _STEPS] - walk.stages
+    """The next word is that of another pixel; whether all rows have released this one."""
+    m[r + _RELEASED] += 1
+    pool = m[r + _POOL] + 2 * (m[r + _RELEASED] & places.pixel_mask)
+    m[pool] -= 1
+    m[pool + 1] = max(m[pool + 1], m[r + _G])
     m[r + _WORD] = m[r + _Z] = 0
     m[r + _BASE] += walk.chunk_step
     m[r + _PIXEL] += 1
@@ -343,10 +249,10 @@ def _end_pixel(m, r, places, word_count, walk):
         m[r + _PIXEL] = 0
         m[r + _PLACE] -= walk.pixels * walk.step
         m[r + _PASS] += 1
-        m[r + _AVAILABLE] += walk.pixels * word_count - 2
-        m[r + _PASS_G] = m[r + _G2]
-        m[r + _PASS_STEP] = m[pixel + 1] - (m[r + _S4] + m[r + _S5] if walk.concentrates else 2)
-        m[r + _WAITS] = 1
+        header = max(m[r + _AVAILABLE] + walk.pixels * word_count - 2, m[r + _G2] + 1)
+        m[r + _AVAILABLE] = header + _NEXT_PASS
+        m[r + _G] = max(m[r + _G], m[r + _AVAILABLE] - 1)
+    return m[pool] == 0
 
 
 @njit(cache=True, nogil=True)

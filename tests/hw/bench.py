@@ -2,7 +2,7 @@
 
 import random
 
-from amaranth.hdl import ClockDomain, Module, Value
+from amaranth.hdl import ClockDomain, Const, Module, Value
 from amaranth.sim import Simulator
 
 from .streams import decode, encode
@@ -57,7 +57,8 @@ class _Sink:
 
     def __init__(self, port, back_pressure):
         self._port, self._shape = port, port.payload.shape()
-        self._back_pressure = back_pressure
+        self._always_ready = isinstance(port.ready, Const)
+        self._back_pressure = back_pressure = 0 if self._always_ready else back_pressure
         self._ready, self._seen, self._held = False, back_pressure == 0, None
         self.signals = [port.valid, Value.cast(port.payload)]
         self.payloads = []
@@ -66,7 +67,8 @@ class _Sink:
 
     def drive(self, bench):
         self._ready = self._seen and bench.rng.random() >= self._back_pressure
-        bench.set(self._port.ready, self._ready)
+        if not self._always_ready:
+            bench.set(self._port.ready, self._ready)
 
     def observe(self, cycle, valid, payload):
         if self._held is not None:

@@ -111,7 +111,7 @@ def stream_run(
     outputs : int, optional
         Payloads to wait for. Left out, the run ends ``settle`` cycles without an output after the last input.
     idle, back_pressure : float
-        Probability, each cycle, that the source idles or the sink is not ready.
+        Probability, each cycle, that the source idles or the sink is not ready; a sink that must be ready always is.
     seed : int
         Of the random traffic.
     settle : int
@@ -124,6 +124,9 @@ def stream_run(
     Run
     """
     source, sink = getattr(dut, i), getattr(dut, o)
+    always_ready = isinstance(sink.ready, Const)
+    if always_ready:
+        back_pressure = 0.0
     source_shape, sink_shape = source.payload.shape(), sink.payload.shape()
     source_payload, sink_payload = Value.cast(source.payload), Value.cast(sink.payload)
     queue = [encode(source_shape, payload) for payload in inputs]
@@ -157,7 +160,8 @@ def stream_run(
                     queue[len(run.accepted)] if offered else rng.getrandbits(len(source_payload)),
                 )
             ready = seen and rng.random() >= back_pressure
-            ctx.set(sink.ready, ready)
+            if not always_ready:
+                ctx.set(sink.ready, ready)
             _, _, accept, valid, payload = await ctx.tick().sample(source.ready, sink.valid, sink_payload)
             if held is not None:
                 assert valid, f"cycle {cycle}: valid fell before the transfer"

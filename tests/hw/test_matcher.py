@@ -15,8 +15,11 @@ CONFIG = CONFIGURATIONS["tiny"]
 PIXELS, CHUNKS = 12, 3
 
 
-def match(seed, **traffic):
-    """Pairs of a random walk over a map, the bench's sink and reader, the words and the map as the model takes them."""
+def match(seed, *, room=1.0, **traffic):
+    """Pairs of a random walk over a map, the bench's sink and reader, the words and the map as the model takes them.
+
+    ``room`` is the probability, each cycle, that there is some.
+    """
     print(f"seed {seed}")
     rng = np.random.default_rng(seed)
     _, chunks = random_chunks(rng, CONFIG, PIXELS, CHUNKS)
@@ -30,11 +33,23 @@ def match(seed, **traffic):
     reader = bench.ring_reader(dut.reader, ring_pixels(ring_layout(CONFIG), chunks), CONFIG.ring)
     sink = bench.sink(dut.o)
 
+    closed = set()
+
+    async def cycle():
+        is_room = bench.rng.random() < room
+        bench.set(dut.room, is_room)
+        if not is_room:
+            closed.add(bench.cycles)
+        await bench.cycle()
+
     async def script():
-        await bench.take(sink, len(walked))
-        await bench.repeat(20)
+        while len(sink.payloads) < len(walked):
+            await cycle()
+        for _ in range(20):
+            await cycle()
 
     bench.run(script)
+    assert not closed.intersection(source.accepted)
     return sink, source, reader, words, chunks
 
 
@@ -51,6 +66,13 @@ def test_pairs(seed, traffic):
     assert reader.released == PIXELS
 
 
+def test_words_wait_for_room():
+    sink, source, reader, words, chunks = match(135, room=0.4)
+    assert sink.payloads == payloads(pair_layout(CONFIG), Matcher.model(words, chunks))
+    assert sink.emitted == [cycle + 1 for cycle in source.accepted]
+    assert reader.released == PIXELS
+
+
 def test_one_pair_a_cycle_after_one_cycle():
     """One word a pixel would wait for the ring; several words of the pixels that are there do not."""
     rng = np.random.default_rng(134)
@@ -62,6 +84,7 @@ def test_one_pair_a_cycle_after_one_cycle():
     sink = bench.sink(dut.o)
 
     async def script():
+        bench.set(dut.room, 1)
         await bench.repeat(4)
         source = bench.source(dut.i, [{"word": word, "end": int(index in (9, 19))} for index in range(20)])
         await bench.repeat(40)

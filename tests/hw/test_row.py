@@ -59,7 +59,7 @@ def run_row(config, layer, seed, **traffic):
         await bench.until(lambda: writer.empty)
         await bench.pulse(dut.start)
         await bench.until(lambda: reader.released == len(pixels))
-        await bench.repeat(100)
+        await bench.repeat(round(100 / (1 - traffic.get("back_pressure", 0))))
 
     bench.run(script)
     return sink
@@ -78,6 +78,23 @@ def test_elements(name, traffic, signed):
     sink = run_row(config, layer, seed, **TRAFFIC[traffic])
     assert sink.payloads == elements(plain_z(config, dense, lists, signed))
     assert sink.payloads == payloads(z_layout(config), Row.model(config, map_, lists, signed))
+
+
+@pytest.mark.parametrize("name", ["tiny", "lanes of a chunk", "tree"])
+@pytest.mark.parametrize("spare", [0, 1, 8])
+def test_nothing_is_lost_before_a_slow_mac(name, spare):
+    """Every word makes a ``z``, and the MAC takes one in ten cycles: the FIFO is full all the time."""
+    seed = 145 + spare
+    print(f"seed {seed}")
+    rng = np.random.default_rng(seed)
+    config = CONFIGURATIONS[name]
+    config = config.replace(z_fifo=config.z_in_flight + spare)
+    layer = random_layer(
+        rng, config, 0, passes=2, height=4, width=3, chunks=1, signed=0, density=1.0, most=12
+    )
+    _, dense, _, lists = layer
+    sink = run_row(config, layer, seed, back_pressure=0.9)
+    assert sink.payloads == elements(plain_z(config, dense, lists, 0))
 
 
 def test_map_of_zeros_closes_every_pixel():

@@ -25,7 +25,7 @@ ODD = TINY.replace(
     rows=3,
     pes=3,
     requantisers=1,
-    z_fifo=1,
+    z_fifo=9,
     output_fifo=12,
 )
 

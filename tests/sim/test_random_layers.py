@@ -42,7 +42,7 @@ CONFIGS = [
         pes=1,
         requantisers=1,
         tables=1,
-        z_fifo=3,
+        z_fifo=10,
         pool_columns=2,
     ),
     ROOMY.replace(
@@ -54,7 +54,7 @@ CONFIGS = [
         rows=3,
         pes=3,
         requantisers=1,
-        z_fifo=1,
+        z_fifo=9,
         output_fifo=12,
     ),
     ROOMY.replace(
@@ -69,7 +69,7 @@ CONFIGS = [
         pes=4,
         blocks=2,
         requantisers=4,
-        z_fifo=2,
+        z_fifo=11,
         ring=16,
     ),
     ROOMY.replace(
