@@ -3,9 +3,8 @@
 from amaranth import *
 from amaranth.lib import io, wiring
 from amaranth.lib.cdc import ResetSynchronizer
-from amaranth.lib.wiring import connect
 
-from hw.uart import Uart
+from hw.uart import add_core
 
 __all__ = ["BoardTop", "ClockGenerator"]
 
@@ -96,10 +95,7 @@ class BoardTop(wiring.Component):
         m = Module()
         m.domains.sync = ClockDomain()
         m.submodules.clock = ClockGenerator(self._board)
-        m.submodules.core = self._core
-        m.submodules.uart = uart = Uart(self._board.uart_divisor)
-        connect(m, uart=uart.o, core=self._core.i)
-        connect(m, core=self._core.o, uart=uart.i)
+        uart = add_core(m, self._core, self._board.uart_divisor)
 
         pins = platform.request("uart", dir="-")
         m.submodules.rx = rx = io.Buffer("i", pins.rx)

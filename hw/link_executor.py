@@ -30,8 +30,8 @@ class LinkExecutor(wiring.Component):
     Data of a ``LOAD`` go to the loader as they come; every other request waits for the checksum. A request that
     is at fault in several ways is answered with the first that applies of ``TIMEOUT`` or ``BAD_CHECKSUM``,
     ``BAD_OPCODE``, ``BAD_LENGTH``, ``BAD_TARGET``, ``BAD_ADDRESS``, ``DAMAGED``. ``READ`` and ``COUNTERS`` of
-    nothing are answered with nothing. A ``LOAD`` that wrote to memory and was not ``OK``, or that ended within
-    a word, marks the device damaged.
+    nothing are answered with nothing. The device is damaged at first, and when a ``LOAD`` wrote to memory and was not
+    ``OK``, or ended within a word.
 
     While a run is under way ``RUN``, ``WAIT``, ``READ`` and ``COUNTERS`` wait for its end, and the data of a
     ``LOAD`` are held back until then; those of activations only until ``input_free``.
@@ -114,7 +114,7 @@ class LinkExecutor(wiring.Component):
 
         request = Signal(frame_head_layout)
         response = Signal(frame_head_layout)
-        damaged = Signal()
+        damaged = Signal(init=1)
         # A load takes 4 of these bytes, the longest other request all 6.
         arguments = Signal(data.ArrayLayout(8, 6))
         position = Signal(range(7))

@@ -5,18 +5,7 @@ first)``. The CRC (CCITT-FALSE) covers code, length and payload. Requests start 
 code is an ``Opcode``; each gets exactly one response, which starts with ``RESPONSE_START`` and whose code is a
 ``Status``. All numbers are little-endian.
 
-==========  =========================================================  ==========================================
-opcode      request payload                                            response payload, when ``OK``
-==========  =========================================================  ==========================================
-STATUS      none                                                       version u16, configuration digest u32,
-                                                                       flags u16 (bit 0: damaged)
-CLEAR       none                                                       none; clears ``damaged``
-LOAD        target u8, index u8, address u16, data                     none
-RUN         first layer u16, number of layers u16                      none; the run has begun
-WAIT        none                                                       cycles u32 of the runs since the last ``WAIT``
-READ        bank u8, zero u8, address u16, chunks u16                  chunks * N bytes, dense
-COUNTERS    first layer u16, number of layers u16                      cycles u32 for each layer
-==========  =========================================================  ==========================================
+What requests and answers carry is in ``REQUESTS``.
 
 Data of a ``LOAD``, by target; words are stored at ``address``, ``address + 1``, ...:
 
@@ -38,22 +27,27 @@ with ``input_free`` or past one: so the input of the next run is loaded during t
 input and no others. A host whose bytes cannot be held back (a serial line without flow control) sends ``WAIT`` before
 a ``LOAD``. Every run ends, so every request is answered.
 
-A bad checksum after data was written marks the device ``damaged``: ``RUN`` is refused until ``CLEAR``.
+A device that may hold something else than what the host meant calls itself ``damaged``: after power-up and reset, and when a
+``LOAD`` that was not ``OK`` has written anything. It refuses ``RUN`` until ``CLEAR``, after which the host loads everything again.
 """
+
+from typing import NamedTuple
 
 from amaranth.lib import enum
 
 __all__ = [
     "MAXIMUM_PAYLOAD",
     "PROTOCOL_VERSION",
+    "REQUESTS",
     "REQUEST_START",
     "RESPONSE_START",
     "Opcode",
+    "Request",
     "Status",
     "Target",
 ]
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 REQUEST_START = 0xA5
 RESPONSE_START = 0x5A
 #: Longest payload of a frame, in bytes.
@@ -72,6 +66,42 @@ class Opcode(enum.Enum, shape=8):
     WAIT = 6
 
 
+class Request(NamedTuple):
+    """What one opcode means."""
+
+    #: Payload of the request, and of its answer when that is ``OK``: fields in their order, ``u16`` of two bytes.
+    request: str
+    answer: str
+    #: Bytes of that payload of the answer, ``None`` where it depends on what is asked for.
+    answer_bytes: int | None
+    #: What the device does.
+    effect: str
+
+
+#: Every request.
+REQUESTS = {
+    Opcode.STATUS: Request(
+        "",
+        "version u16, configuration digest u32, flags u16",
+        8,
+        "says what the device is; bit 0 of the flags: damaged",
+    ),
+    Opcode.CLEAR: Request("", "", 0, "takes the mark of damage away"),
+    Opcode.LOAD: Request("target u8, index u8, address u16, data", "", 0, "writes words to a memory"),
+    Opcode.RUN: Request("first layer u16, layers u16", "", 0, "begins a run of layers"),
+    Opcode.WAIT: Request("", "cycles u32", 4, "waits for the end; cycles of the runs since the last WAIT"),
+    Opcode.READ: Request(
+        "bank u8, zero u8, address u16, chunks u16", "N bytes a chunk", None, "reads activations, dense"
+    ),
+    Opcode.COUNTERS: Request(
+        "first layer u16, layers u16",
+        "cycles u32 a layer",
+        None,
+        "reads the cycles of layers in the last run",
+    ),
+}
+
+
 class Status(enum.Enum, shape=8):
     """How a request ended."""
 
@@ -88,7 +118,7 @@ class Status(enum.Enum, shape=8):
     BAD_ADDRESS = 5
     #: The frame stopped in the middle.
     TIMEOUT = 6
-    #: A damaged frame was written to memory; clear and load again.
+    #: Nothing was loaded yet, or a damaged frame was written to memory; clear and load everything.
     DAMAGED = 7
 
 

@@ -5,7 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-__all__ = ["Uart", "UartReceiver", "UartTransmitter"]
+__all__ = ["SerialCore", "Uart", "UartReceiver", "UartTransmitter", "add_core"]
 
 #: Below this the middle of a bit cannot be met well enough.
 LEAST_DIVISOR = 4
@@ -177,4 +177,43 @@ class Uart(wiring.Component):
         m.d.comb += [receiver.rx.eq(self.rx), self.tx.eq(transmitter.tx)]
         connect(m, flipped(self.i), transmitter.i)
         connect(m, receiver.o, flipped(self.o))
+        return m
+
+
+def add_core(m, core, divisor):
+    """Add ``core``, which has byte streams ``i`` and ``o``, and the serial line it talks through; gives the ``Uart``."""
+    m.submodules.core = core
+    m.submodules.uart = uart = Uart(divisor)
+    connect(m, uart=uart.o, core=core.i)
+    connect(m, core=core.o, uart=uart.i)
+    return uart
+
+
+class SerialCore(wiring.Component):
+    """Any component with byte streams behind a serial line: what a board is to its host.
+
+    Parameters
+    ----------
+    core : Component
+        Has the members ``i``, a stream of bytes from the host, and ``o``, a stream of bytes to the host.
+    divisor : int
+        Cycles of one bit, at least 4.
+
+    Members
+    -------
+    rx : In(1)
+        Line from the host, idle high.
+    tx : Out(1)
+        Line to the host, idle high.
+    """
+
+    def __init__(self, core, divisor):
+        self._core = core
+        self._divisor = _check_divisor(divisor)
+        super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        uart = add_core(m, self._core, self._divisor)
+        m.d.comb += [uart.rx.eq(self.rx), self.tx.eq(uart.tx)]
         return m

@@ -14,6 +14,7 @@ import numpy as np
 import hw
 from hw.accelerator import Accelerator
 from hw.protocol import Target
+from hw.uart import SerialCore
 from sw.image import write_image
 from sw.network import INPUT
 from sw.records import decode_lists, encode_list
@@ -254,16 +255,22 @@ def _reference_tensors(program, network, images, config):
     return tensors
 
 
-def accelerator_verilog(config):
-    """Verilog of the accelerator, module ``top``; kept, as elaboration takes seconds."""
+def accelerator_verilog(config, divisor=None):
+    """Verilog of the accelerator, module ``top``; kept, as elaboration takes seconds.
+
+    With a ``divisor`` it has the pins of a serial line with so many cycles a bit, without it byte streams.
+    """
     sources = sorted(Path(hw.__file__).parent.glob("*.py"))
-    key = hashlib.sha256(json.dumps([config.to_dict(), importlib.metadata.version("amaranth")]).encode())
+    key = hashlib.sha256(
+        json.dumps([config.to_dict(), divisor, importlib.metadata.version("amaranth")]).encode()
+    )
     for source in sources:
         key.update(source.name.encode() + source.read_bytes())
     kept = cache_folder() / f"accelerator-{key.hexdigest()[:32]}.v"
     if kept.is_file():
         return kept.read_text()
-    text = to_verilog(Accelerator(config))
+    core = Accelerator(config)
+    text = to_verilog(core if divisor is None else SerialCore(core, divisor))
     kept.parent.mkdir(parents=True, exist_ok=True)
     new = kept.with_suffix(f".{time.monotonic_ns()}")
     new.write_text(text)

@@ -8,10 +8,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hw.config import PRESETS
+from hw.link_words import LoadFormat
 from hw.protocol import (
     MAXIMUM_PAYLOAD,
     PROTOCOL_VERSION,
     REQUEST_START,
+    REQUESTS,
     RESPONSE_START,
     Opcode,
     Status,
@@ -24,15 +27,18 @@ from .records import records
 __all__ = [
     "DeviceStatus",
     "LinkError",
+    "LinkFault",
     "Response",
     "ResponseParser",
     "activation_frames",
     "check_device",
+    "check_fit",
     "clear_frame",
+    "configuration_name",
     "counters_frame",
+    "decode_answer",
     "decode_counters",
     "decode_cycles",
-    "decode_response",
     "decode_status",
     "decode_tensor",
     "encode_request",
@@ -52,7 +58,7 @@ STATUS_WORDS = {
     Status.BAD_TARGET: "there is no such target or index",
     Status.BAD_ADDRESS: "the address lies outside of the memory, or the layers outside of the program",
     Status.TIMEOUT: "the request stopped in the middle",
-    Status.DAMAGED: "an earlier request with a wrong checksum was written to memory: clear and load again",
+    Status.DAMAGED: "nothing was loaded, or a damaged request was written to memory: clear and load everything",
 }
 
 _HEADER = 4  # start, code, length
@@ -70,6 +76,14 @@ class LinkError(Exception):
         self.status = status
 
 
+class LinkFault(LinkError):
+    """Bytes were lost or changed on their way, or none came: the same requests may do better another time."""
+
+
+#: Statuses that tell of such bytes, now or in an earlier request.
+_FAULTS = frozenset({Status.BAD_CHECKSUM, Status.TIMEOUT, Status.DAMAGED})
+
+
 class Response(NamedTuple):
     """One answer of the device."""
 
@@ -79,8 +93,9 @@ class Response(NamedTuple):
     def unwrap(self):
         """The payload, or ``LinkError`` that says in words why the device refused."""
         if self.status is not Status.OK:
-            words = STATUS_WORDS[self.status]
-            raise LinkError(f"{self.status.name.lower().replace('_', ' ')}: {words}", self.status)
+            name = self.status.name.lower().replace("_", " ")
+            kind = LinkFault if self.status in _FAULTS else LinkError
+            raise kind(f"expected the answer ok, got {name}: {STATUS_WORDS[self.status]}", self.status)
         return self.payload
 
 
@@ -123,7 +138,7 @@ class ResponseParser:
 
         Raises
         ------
-        LinkError
+        LinkFault
             On a wrong checksum or an unknown status. Everything received so far is dropped.
         """
         self._data += data
@@ -148,21 +163,26 @@ class ResponseParser:
         body, checksum = bytes(self._data[1:end]), bytes(self._data[end : end + 2])
         if _checksum(body) != checksum:
             self._data.clear()
-            raise LinkError("the checksum of the answer did not match")
+            raise LinkFault(
+                f"expected an answer with checksum {_checksum(body).hex()}, got {checksum.hex()}: try again"
+            )
         if body[0] not in {status.value for status in Status}:
             self._data.clear()
-            raise LinkError(f"expected a status from 0 to {len(Status) - 1} in the answer, got {body[0]}")
+            raise LinkFault(f"expected a status from 0 to {len(Status) - 1} in the answer, got {body[0]}")
         del self._data[: end + 2]
         return Response(Status(body[0]), body[3:])
 
 
-def decode_response(data):
-    """Payload of the one answer in ``data``; ``LinkError`` if it is not whole or not ``OK``."""
-    parser = ResponseParser()
-    responses = parser.feed(data)
-    if len(responses) != 1 or parser.pending:
-        raise LinkError(f"expected one answer, got {len(responses)} and {parser.pending} bytes of another")
-    return responses[0].unwrap()
+def decode_answer(request, response):
+    """Payload of the ``Response`` to a request; ``LinkError`` if it is not ``OK``, ``LinkFault`` if it answers another."""
+    payload = response.unwrap()
+    expected = REQUESTS[Opcode(request[1])].answer_bytes
+    if expected not in (None, len(payload)):
+        raise LinkFault(
+            f"expected {expected} bytes in the answer to {Opcode(request[1]).name}, got {len(payload)}: "
+            "a request or an answer was lost, try again"
+        )
+    return payload
 
 
 def _load(target, index, address, data):
@@ -288,7 +308,7 @@ def read_frames(placement, config, payload=MAXIMUM_PAYLOAD):
 def decode_tensor(data, placement, signed=None):
     """Int64 tensor [C, H, W] from dense chunks, channels in the network's order; ``signed`` is the placement's unless given."""
     if not data or len(data) % placement.words:
-        raise LinkError(f"expected {placement.words} chunks of a tensor, got {len(data)} bytes")
+        raise LinkFault(f"expected {placement.words} chunks of a tensor, got {len(data)} bytes")
     chunks = np.frombuffer(data, np.uint8).reshape(placement.words, -1)
     lanes = (placement.slots, *placement.shape[1:])
     slots = sparsemap.join_chunks(chunks, lanes, placement.signed if signed is None else signed)
@@ -301,7 +321,7 @@ def decode_tensor(data, placement, signed=None):
 def _words(payload, count, size):
     """``count`` little-endian numbers of ``size`` bytes each."""
     if len(payload) != count * size:
-        raise LinkError(f"expected an answer of {count * size} bytes, got {len(payload)}")
+        raise LinkFault(f"expected an answer of {count * size} bytes, got {len(payload)}")
     return [int.from_bytes(payload[at : at + size], "little") for at in range(0, len(payload), size)]
 
 
@@ -324,8 +344,41 @@ def decode_status(payload):
 def check_device(status, config):
     """Raise ``LinkError`` unless the device speaks this protocol and has this configuration."""
     if status.version != PROTOCOL_VERSION:
-        raise LinkError(f"expected protocol version {PROTOCOL_VERSION}, got {status.version}")
+        raise LinkError(
+            f"expected a device of protocol version {PROTOCOL_VERSION}, got version {status.version}: "
+            "build its bitstream anew"
+        )
     if status.digest != config.digest:
         raise LinkError(
-            f"expected a device with configuration {config.name} ({config.digest:08x}), got {status.digest:08x}"
+            f"expected a device of configuration {config.name} ({config.digest:08x}), got "
+            f"{configuration_name(status.digest)}: compile the network for what the device is, or program the device anew"
+        )
+
+
+def configuration_name(digest):
+    """Name and digest of the configuration that a device reports, as far as it is a preset."""
+    names = [name for name, config in PRESETS.items() if config.digest == digest]
+    return f"{names[0] if names else 'none of the presets'} ({digest:08x})"
+
+
+def check_fit(program):
+    """Raise ``ValueError`` unless everything that a program loads has a place in the memories of its configuration."""
+    load = LoadFormat(program.config)
+    for section in program.sections:
+        words = section.address + sum(count for count, _ in records(section, program.config))
+        name = f"{section.target.name.lower()} memory {section.index}"
+        if section.index >= load.indices[section.target]:
+            raise ValueError(
+                f"expected {load.indices[section.target]} memories of {section.target.name.lower()}, got data for "
+                f"{name}: compile the network for a larger preset"
+            )
+        if words > load.depths[section.target]:
+            raise ValueError(
+                f"expected at most {load.depths[section.target]} words in {name}, got {words}: "
+                "compile the network for a larger preset"
+            )
+    if len(program.layers) > program.config.layers:
+        raise ValueError(
+            f"expected at most {program.config.layers} steps, got {len(program.layers)}: "
+            "compile the network for a larger preset"
         )

@@ -23,11 +23,12 @@ def words(*numbers):
 
 
 class Device:
-    """What the host should see of a device."""
+    """What the host should see of a device, which is cleared first unless it is ``fresh``."""
 
-    def __init__(self, config):
+    def __init__(self, config, *, fresh=False):
         self.config = config
-        self.damaged = False
+        self.damaged = fresh
+        self.opening = [] if fresh else [request(Opcode.CLEAR)]
         self.responses, self.writes, self.runs, self.reads, self.asked = [], [], [], [], []
         self.cycles = 0
 
@@ -108,8 +109,9 @@ class Device:
 
 def check(device, script, **traffic):
     """A conversation gives what the device says, on every side."""
-    seen = talk(device.config, script, **traffic)
-    assert seen.responses == device.responses
+    seen = talk(device.config, device.opening + script, **traffic)
+    cleared = [(Status.OK.value, b"")] * len(device.opening)
+    assert seen.responses == cleared + device.responses
     assert seen.writes == device.writes
     assert seen.runs == device.runs
     assert seen.reads == device.reads
@@ -275,6 +277,22 @@ def test_damaged_until_cleared(cause):
         script.append(request(opcode, more))
         device.take(opcode, more)
     assert Status.DAMAGED.value in [code for code, _ in device.responses]
+    check(device, script)
+
+
+def test_nothing_runs_before_it_was_cleared():
+    device, script = Device(TINY, fresh=True), []
+    for opcode, payload in (
+        (Opcode.STATUS, b""),
+        (Opcode.RUN, words(0, 1)),
+        (Opcode.LOAD, GOOD_LOAD),
+        (Opcode.RUN, words(0, 1)),
+        (Opcode.CLEAR, b""),
+        (Opcode.RUN, words(0, 1)),
+    ):
+        script.append(request(opcode, payload))
+        device.take(opcode, payload)
+    assert [code for code, _ in device.responses].count(Status.DAMAGED.value) == 2
     check(device, script)
 
 

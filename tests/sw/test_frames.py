@@ -19,7 +19,7 @@ from hw.protocol import (
 )
 from sw import frames, sparsemap
 from sw.compiler import compile_network
-from sw.frames import DeviceStatus, LinkError, Response, ResponseParser
+from sw.frames import DeviceStatus, LinkError, LinkFault, Response, ResponseParser
 from sw.network import Convolution
 from sw.ordering import reorder
 from sw.program import Placement
@@ -251,27 +251,42 @@ def test_answers_in_any_pieces():
 
 @pytest.mark.parametrize("status", [status for status in Status if status is not Status.OK])
 def test_refusals_are_told_in_words(status):
-    with pytest.raises(LinkError, match=f"^{status.name.lower().replace('_', ' ')}: .*[a-z]") as caught:
-        frames.decode_response(answer(status.value))
+    name = status.name.lower().replace("_", " ")
+    (response,) = ResponseParser().feed(answer(status.value))
+    with pytest.raises(LinkError, match=f"^expected the answer ok, got {name}: .*[a-z]") as caught:
+        frames.decode_answer(frames.status_frame(), response)
     assert caught.value.status is status
+    lost = status in (Status.BAD_CHECKSUM, Status.TIMEOUT, Status.DAMAGED)
+    assert isinstance(caught.value, LinkFault) == lost, "only what was lost is worth another try"
+
+
+def test_answers_to_other_requests_are_noticed():
+    wait = Response(Status.OK, bytes(4))
+    assert frames.decode_answer(frames.wait_frame(), wait) == bytes(4)
+    for request in (frames.run_frame(0, 1), frames.status_frame(), frames.clear_frame()):
+        with pytest.raises(
+            LinkFault, match=r"expected [08] bytes in the answer to [A-Z]+, got 4: a request or"
+        ):
+            frames.decode_answer(request, wait)
+    assert frames.decode_answer(frames.counters_frame(0, 3), Response(Status.OK, bytes(12))) == bytes(12)
 
 
 def test_every_damaged_byte_of_an_answer_is_noticed():
     good = answer(0, b"\x10\x20\x30\x40")
-    assert frames.decode_response(good) == b"\x10\x20\x30\x40"
     for at in range(len(good)):
         damaged = good[:at] + bytes([good[at] ^ 0x04]) + good[at + 1 :]
-        with pytest.raises(LinkError, match=r"checksum|expected one answer"):
-            frames.decode_response(damaged)
+        parser = ResponseParser()
+        try:
+            assert parser.feed(damaged) == []
+        except LinkFault as fault:
+            assert "checksum" in str(fault)
 
 
 def test_unknown_and_partial_answers():
-    with pytest.raises(LinkError, match="expected a status from 0 to 7 in the answer, got 77"):
-        frames.decode_response(answer(77))
-    with pytest.raises(LinkError, match="expected one answer, got 0 and 6 bytes of another"):
-        frames.decode_response(answer(0, b"x")[:-1])
-    with pytest.raises(LinkError, match="expected one answer, got 2"):
-        frames.decode_response(answer(0) * 2)
+    with pytest.raises(LinkFault, match="expected a status from 0 to 7 in the answer, got 77"):
+        ResponseParser().feed(answer(77))
+    parser = ResponseParser()
+    assert parser.feed(answer(0, b"x")[:-1]) == [] and parser.pending == 6
 
 
 def test_parser_goes_on_after_damage():
@@ -288,11 +303,13 @@ def test_payloads():
     status = frames.decode_status(data)
     assert status == DeviceStatus(PROTOCOL_VERSION, TINY.digest, True)
     frames.check_device(status, TINY)
-    with pytest.raises(LinkError, match=f"configuration small .* got {TINY.digest:08x}"):
+    with pytest.raises(LinkError, match=rf"configuration small .* got tiny \({TINY.digest:08x}\): compile"):
         frames.check_device(status, Config.preset("small"))
-    with pytest.raises(LinkError, match="expected protocol version 2, got 9"):
+    with pytest.raises(LinkError, match="expected a device of protocol version 3, got version 9: build"):
         frames.check_device(status._replace(version=9), TINY)
-    with pytest.raises(LinkError, match="expected an answer of 8 bytes, got 4"):
+    with pytest.raises(LinkError, match=r"got none of the presets \(00000007\)"):
+        frames.check_device(status._replace(digest=7), TINY)
+    with pytest.raises(LinkFault, match="expected an answer of 8 bytes, got 4"):
         frames.decode_counters(bytes(4), 2)
     with pytest.raises(LinkError, match="expected 12 chunks of a tensor, got 5 bytes"):
         frames.decode_tensor(bytes(5), place())
@@ -333,3 +350,18 @@ def test_the_device_understands_every_load(seed, preset):
                         memory[Target.COEFFICIENT, index, address] == layout.const(word._asdict()).as_bits()
                     )
                 address += 1
+
+
+def test_what_does_not_fit_is_told():
+    program = compile_network(random_network(1, TINY), TINY)
+    frames.check_fit(program)
+    for section in program.sections:
+        moved = dataclasses.replace(section, address=0xFFFF)
+        message = f"expected at most [0-9]+ words in {section.target.name.lower()} memory {section.index}, got [0-9]+"
+        with pytest.raises(ValueError, match=message):
+            frames.check_fit(dataclasses.replace(program, sections=(moved,)))
+    other = dataclasses.replace(section, index=200)
+    with pytest.raises(ValueError, match=r"expected [0-9]+ memories of"):
+        frames.check_fit(dataclasses.replace(program, sections=(other,)))
+    with pytest.raises(ValueError, match="expected at most 16 steps, got 17"):
+        frames.check_fit(dataclasses.replace(program, layers=program.layers[:1] * 17))
