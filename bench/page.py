@@ -162,11 +162,11 @@ def to_rich(table):
     return shown
 
 
-def page_with(text, found):
-    """The page with what lies between its markers written anew: tables as ``tables`` gives them."""
+def page_with(text, found, align="---:"):
+    """The page with what lies between its markers written anew: tables as ``tables`` gives them, columns but the first aligned."""
     parts = []
     for title, headings, rows in found:
-        lines = [headings, ["---", *["---:"] * (len(headings) - 1)], *rows]
+        lines = [headings, ["---", *[align] * (len(headings) - 1)], *rows]
         parts.append(f"### {title}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines))
     body = "\n\n".join(parts)
     return _BETWEEN.sub(lambda match: f"{match[1]}\n\n{body}\n\n{match[2]}", text)

@@ -28,6 +28,8 @@ class Board:
     dsps: int
     #: Block RAMs of 18 kbit of the part.
     block_rams: int
+    #: What openFPGALoader calls it.
+    loader: str = "ulx3s"
     #: Crystal of the board, in Hz.
     crystal: int = 25_000_000
     #: Clock of the accelerator, in Hz.

@@ -96,7 +96,7 @@ def build(
     Returns
     -------
     dict
-        The report: ``board``, ``frequency``, ``seed``, ``resources``, ``clocks``, ``critical_path``, ``cells``,
+        The report: ``board``, ``frequency``, ``baud``, ``seed``, ``resources``, ``clocks``, ``critical_path``, ``cells``,
         ``seconds`` of each step, ``versions``, ``key``, and ``details``.
 
     Raises
@@ -124,6 +124,7 @@ def build(
     report = {
         "board": board.name,
         "frequency": board.frequency,
+        "baud": board.baud,
         "seed": seed,
         **(details or {}),
         "seconds": {},

@@ -4,6 +4,7 @@ import click
 
 from fpga import __version__
 from fpga.commands import Commands
+from fpga.device_commands import doctor, program, run
 from fpga.hardware_commands import build, demo, verilog
 from fpga.network_commands import compile_, compress, inspect, roofline
 
@@ -17,5 +18,5 @@ def main(debug):
     """Sparse FPGA accelerators from trained networks, proved bit-exact, built with open tools."""
 
 
-for command in (demo, compress, compile_, inspect, roofline, verilog, build):
+for command in (demo, compress, compile_, inspect, roofline, verilog, build, program, run, doctor):
     main.add_command(command)

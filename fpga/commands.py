@@ -33,6 +33,7 @@ def _describe(error):
     """One sentence for an error that a user can cause, ``None`` for an error of the program."""
     from fpga.tools import BuildFailure
     from sim.runner import BenchFailure, ToolMissing
+    from sw.frames import LinkError
 
     if isinstance(error, OSError) and error.filename is not None:
         return (
@@ -41,7 +42,7 @@ def _describe(error):
     if isinstance(error, BenchFailure):
         # The rest is the tail of the simulator's log.
         return f"{str(error).splitlines()[0]}; --debug shows the log"
-    if isinstance(error, (ValueError, OSError, BuildFailure, ToolMissing)):
+    if isinstance(error, (ValueError, OSError, BuildFailure, LinkError, ToolMissing)):
         return str(error)
     return None
 

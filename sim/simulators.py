@@ -23,10 +23,22 @@ from pathlib import Path
 import cocotb_tools.config
 from amaranth.back import verilog
 
-__all__ = ["BenchFailure", "ToolMissing", "build_simulator", "cache_folder", "run_worker", "to_verilog"]
+__all__ = [
+    "PROGRAMS",
+    "BenchFailure",
+    "ToolMissing",
+    "build_simulator",
+    "cache_folder",
+    "find_verilator",
+    "run_worker",
+    "to_verilog",
+]
 
 #: Oldest Verilator that cocotb 2 works with.
 _OLDEST_VERILATOR = (5, 36)
+
+#: Programs that building a simulator takes, and the packages of Debian and Ubuntu that have them.
+PROGRAMS = {"c++": "g++", "make": "make", "perl": "perl"}
 
 #: Wall clock limit of one build.
 BUILD_LIMIT_SECONDS = 900
@@ -215,11 +227,11 @@ def find_verilator():
 
 
 def _find_compiler():
-    missing = [program for program in ("c++", "make", "perl") if shutil.which(program) is None]
+    missing = [program for program in PROGRAMS if shutil.which(program) is None]
     if missing:
         raise ToolMissing(
             f"{', '.join(missing)} missing: simulation needs a C++ compiler, make and perl"
-            " (Debian and Ubuntu: apt-get install g++ make perl)"
+            f" (Debian and Ubuntu: apt-get install {' '.join(PROGRAMS.values())})"
         )
     return subprocess.run(["c++", "--version"], capture_output=True, text=True, timeout=60, check=True).stdout
 

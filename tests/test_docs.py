@@ -14,8 +14,11 @@ from click.testing import CliRunner
 from bench.__main__ import main as bench
 from fpga.boards import find_board
 from fpga.cli import main
+from fpga.device import Device
 from hw.config import Config
 from sim import network
+from sw.compiler import compile_network
+from tests.fpga.model_device import ModelDevice, ModelLink
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("**/*.md"))]
@@ -33,7 +36,7 @@ OUTSIDE = (
 )
 
 #: Commands that take a moment are run as they stand; the file they write goes to an empty folder.
-CHEAP = ("--version", "--help", "verilog")
+CHEAP = ("--version", "--help", "verilog", "doctor")
 
 
 def commands(text):
@@ -91,7 +94,7 @@ def _check_farthing(words):
     context = main.commands[words[0]].make_context(words[0], list(words[1:]))
     if context.params.get("preset") is not None:
         Config.preset(context.params["preset"])
-    if "board_name" in context.params:
+    if context.params.get("board_name") is not None:
         find_board(context.params["board_name"])
 
 
@@ -112,20 +115,29 @@ def examples(text):
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_examples_run(page, tmp_path, monkeypatch):
-    """With little training, and with the arguments of the simulation checked instead of minutes spent on it."""
+    """With little training, with the arguments of the simulation checked instead of minutes spent on it, and a model as device."""
     pytest.importorskip("torch")
     from sw import digits
 
-    compress, simulate = digits.compress_digits, network.simulate
+    compress, simulate, open_device = digits.compress_digits, network.simulate, Device.open
+    made = []
 
     def compress_quickly(*arguments, **options):
         inspect.signature(compress).bind(*arguments, **options)
-        return compress(settings=digits.QUICK, images=640)
+        made.append(compress(settings=digits.QUICK, images=640))
+        return made[-1]
 
     def accept(*arguments, **options):
         inspect.signature(simulate).bind(*arguments, **options)
         return SimpleNamespace(mismatches=(), passed=True)
 
+    def open_model(*arguments, **options):
+        bound = inspect.signature(open_device).bind(*arguments, **options).arguments
+        config = Config.preset(bound["config"])
+        model = ModelDevice(compile_network(made[-1].network, config), made[-1].network)
+        return Device(ModelLink(model), config)
+
+    monkeypatch.setattr(Device, "open", open_model)
     monkeypatch.setattr(digits, "compress_digits", compress_quickly)
     monkeypatch.setattr(network, "simulate", accept)
     monkeypatch.chdir(tmp_path)

@@ -1,0 +1,70 @@
+"""A bitstream onto a board, with openFPGALoader."""
+
+import json
+import tempfile
+from pathlib import Path
+
+from fpga.boards import find_board
+from fpga.build import NAME
+from fpga.tools import find_tool, run_tool
+
+__all__ = ["find_bitstream", "program_board"]
+
+#: Seconds that programming may take: through the slowest cables it is a minute.
+TIME_LIMIT = 300
+
+
+def find_bitstream(path, board_name=None):
+    """``(file, Board)`` of a bitstream, or of the folder of a build, which says what board it is for.
+
+    Parameters
+    ----------
+    path : path
+        A file, or a folder with ``farthing.bit``.
+    board_name : str, optional
+        Needed where no report of a build lies beside the bitstream.
+
+    Raises
+    ------
+    ValueError
+        If there is no bitstream, no board, an unknown one, or the bitstream is for another.
+    """
+    path = Path(path)
+    file = path / f"{NAME}.bit" if path.is_dir() else path
+    if not file.is_file():
+        raise ValueError(f"expected a bitstream, got no file {file}; make one with: farthing build")
+    report = file.with_name("report.json")
+    built = None
+    if report.is_file():
+        try:
+            built = json.loads(report.read_text())["board"]
+        except (ValueError, KeyError, TypeError):
+            raise ValueError(
+                f"expected the report of a build, got something else in {report}; build again"
+            ) from None
+    if board_name is None and built is None:
+        raise ValueError(
+            f"expected the report of a build beside {file}, got none; name the board with --board"
+        )
+    board = find_board(board_name or built)
+    if built not in (None, board.name):
+        raise ValueError(f"expected a bitstream for {board.name}, got one for {built} in {file}")
+    return file, board
+
+
+def program_board(file, board, *, time_limit=TIME_LIMIT):
+    """Load a bitstream into the FPGA of a board that is connected; it is lost with the power.
+
+    Raises
+    ------
+    BuildFailure
+        If openFPGALoader is not there, or fails, as it does without a board; its log then is kept.
+    """
+    tool = find_tool("openFPGALoader")
+    folder = Path(tempfile.gettempdir())
+    run_tool(
+        [tool, "-b", board.loader, str(Path(file).absolute())],
+        folder=folder,
+        log=folder / "farthing-openFPGALoader.log",
+        time_limit=time_limit,
+    )
