@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import numpy as np
 
@@ -156,8 +156,10 @@ class Device:
 
     def run(self, image):
         """``Result`` of one input, [C, H, W]: pixels (uint8) or the network's integers, see ``sw.inputs``."""
-        (tensor,) = self._tensors(image)
-        return self._run(self._requests(tensor))
+        tensors = self._tensors(image)
+        if len(tensors) != 1:
+            raise ValueError(f"expected one input, got {len(tensors)}; run_all takes several")
+        return self._run(self._requests(tensors[0]))
 
     def run_all(self, images):
         """``Result`` of each input, [n, C, H, W], one after the other as they are there.
@@ -166,7 +168,7 @@ class Device:
         """
         inputs = map(self._requests, self._tensors(images))
         overlap = self.link.holds_back and any(step["input_free"] for step in self._loaded.layers)
-        for requests, following in pairwise([*inputs, ()]):
+        for requests, following in pairwise(chain(inputs, [()])):
             yield self._run(requests, following if overlap else ())
 
     def counters(self):

@@ -41,7 +41,7 @@ def run(image, inputs, target, preset, baud, time_limit, output, as_json):
     if target != SIMULATION:
         require("board", ["serial"])
     if any(path.suffix.lower() != ".npy" for path in inputs):
-        require("compress", ["PIL"])
+        require("compress", ["PIL", "platformdirs"])
     from fpga.running import run_inputs, show_run, write_outputs
     from hw.config import Config
     from sw.image import read_image

@@ -6,9 +6,8 @@ import numpy as np
 from rich.table import Table
 
 from fpga.device import Device
-from sw.data.inputs import load_inputs
 from sw.files import replace_file
-from sw.inputs import input_integers
+from sw.inputs import input_integers, load_inputs
 from sw.network import INPUT
 
 __all__ = ["run_inputs", "show_run", "write_outputs"]
@@ -21,7 +20,7 @@ def run_inputs(program, paths, target, config, *, baud=None, limit_seconds=None,
     ----------
     program : Program
     paths : paths
-        As for ``sw.data.inputs``.
+        As for ``sw.inputs.load_inputs``.
     target, config, baud, limit_seconds
         As for ``Device.open``.
     progress : function

@@ -27,6 +27,9 @@ with ``input_free`` or past one: so the input of the next run is loaded during t
 input and no others. A host whose bytes cannot be held back (a serial line without flow control) sends ``WAIT`` before
 a ``LOAD``. Every run ends, so every request is answered.
 
+Several requests may be sent before the first is answered. Where bytes cannot be held back, only the last of them may be one
+that has to wait, or whose answer has a payload: while the device is at that, it takes a byte and loses others.
+
 A device that may hold something else than what the host meant calls itself ``damaged``: after power-up and reset, and when a
 ``LOAD`` that was not ``OK`` has written anything. It refuses ``RUN`` until ``CLEAR``, after which the host loads everything again.
 """

@@ -122,6 +122,17 @@ def test_device_of_another_configuration(made):
         device.run(made[2][0])
 
 
+def test_reset(made):
+    program, _, images, expected = made
+    link = ModelLink(model(made))
+    with Device(link) as device:
+        device.load(program)
+        link.write(b"\xa5\x02\x09\x00\x00")
+        status = device.reset()
+        assert not status.damaged and status.digest == CONFIG.digest
+        assert (device.run(images[1]).output == expected[1]).all() and device.faults == 0
+
+
 def test_damaged_image_file(made, tmp_path):
     path = tmp_path / "net.image"
     write_image(path, made[0])
@@ -154,6 +165,8 @@ def test_wrong_inputs(made):
         assert str(shape)[1:-1] in str(caught.value) and caught.match(got)
     with pytest.raises(ValueError, match=r"expected values from .* got .*300"):
         device.run(np.full(images.shape[1:], 300))
+    with pytest.raises(ValueError, match="expected one input, got 5; run_all takes several"):
+        device.run(images)
 
 
 def test_pixels_become_what_the_network_reads(made):

@@ -1,6 +1,8 @@
 """The commands about devices, in front of a model of a board, a program that plays openFPGALoader, and the simulation."""
 
 import json
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -141,6 +143,16 @@ def _without(module, *arguments):
             importlib.util, "find_spec", lambda name, *more: None if name == module else find(name, *more)
         )
         return fails(*arguments)
+
+
+def test_arrays_need_no_package_for_pictures():
+    script = "import sys; sys.modules.update(PIL=None, platformdirs=None, torch=None); import fpga.running, fpga.device"
+    subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, timeout=120)
+
+
+def test_a_bitstream_for_another_baud_rate(tmp_path):
+    line = fails("build", "--board", "ulx3s-85f", "--baud", 20_000_000, "-o", tmp_path / "b")
+    assert line.startswith("expected a baud rate near a divisor of 50000000 Hz") and "got 20000000" in line
 
 
 @pytest.mark.slow
