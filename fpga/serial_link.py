@@ -12,8 +12,8 @@ __all__ = ["SerialLink"]
 
 #: Slowest clock of a board, in Hz: cycles are turned into time with it.
 _CLOCK = 25_000_000
-#: Seconds that a USB bridge and the operating system may keep bytes.
-_LATENCY = 0.1
+#: Seconds that a USB bridge and an operating system with other work may keep bytes.
+_LATENCY = 0.5
 #: Bits of a byte on the line.
 _BYTE_BITS = 10
 #: A request of this size fits the buffer of the operating system, so no pause comes into it.

@@ -176,10 +176,10 @@ class LossyLink(Link):
 
 
 @contextmanager
-def terminal(feed, idle):
+def terminal(feed, idle=lambda: b"", seconds=0.02):
     """Name of a pseudo-terminal: what is written there goes to ``feed``, which answers; ``idle`` says what comes by itself.
 
-    ``idle`` is called whenever nothing has come for 20 ms.
+    ``idle`` is called whenever nothing has come for ``seconds``.
     """
     ours, theirs = os.openpty()
     tty.setraw(theirs)
@@ -187,7 +187,7 @@ def terminal(feed, idle):
 
     def serve():
         while True:
-            ready, _, _ = select.select([ours, stop_reader], [], [], 0.02)
+            ready, _, _ = select.select([ours, stop_reader], [], [], seconds)
             if stop_reader in ready:
                 return
             answer = feed(os.read(ours, 4096)) if ready else idle()

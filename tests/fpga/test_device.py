@@ -186,36 +186,49 @@ def test_pixels_become_what_the_network_reads(made):
 @pytest.mark.parametrize("baud", [1_000_000, 3_000_000])
 def test_through_a_serial_port(made, baud):
     program, _, images, expected = made
-    device_model = model(made)
-    with terminal(device_model.feed, device_model.silence) as port, Device.open(port, baud=baud) as device:
+    with terminal(model(made).feed) as port, Device.open(port, baud=baud) as device:
         assert f"{port} at {baud} baud" in device.link.name
         device.load(program)
         results = [result.output for result in device.run_all(images)]
-        assert (np.stack(results) == expected).all() and device.faults == 0
+        assert (np.stack(results) == expected).all()
 
 
 def test_noise_on_a_serial_port(made):
     program, _, images, expected = made
-    device_model = model(made)
-    with terminal(device_model.feed, device_model.silence) as port:
-        link = LossyLink(SerialLink(port, baud=1_000_000, limit_seconds=0.5), 2, rate=1 / 400)
-        with Device(link, CONFIG, attempts=40) as device:
+    behind = model(made)
+    with terminal(behind.feed, behind.silence, seconds=0.15) as port:
+        # The driver is silent for longer than the model waits.
+        link = SerialLink(port, baud=1_000_000, clock=100_000, limit_seconds=0.5)
+        with Device(LossyLink(link, 2, rate=1 / 1200), CONFIG, attempts=40) as device:
             device.load(program)
-            assert (device.run(images[0]).output == expected[0]).all()
+            results = [result.output for result in device.run_all(images[:3])]
+            assert (np.stack(results) == expected[:3]).all()
             assert device.faults > 0
 
 
-def test_silent_serial_port():
-    with (
-        terminal(lambda data: b"", lambda: b"") as port,
-        pytest.raises(LinkError, match=f"expected an answer from {port} at 1000000 baud, got none: check"),
-    ):
-        Device.open(port, config=CONFIG)
+@pytest.fixture
+def hasty(monkeypatch):
+    """Nobody is there, so nobody needs time."""
+    monkeypatch.setattr("fpga.serial_link._LATENCY", 0.02)
+    with terminal(lambda data: b"") as port:
+        yield port
+
+
+def test_silent_serial_port(hasty):
+    with pytest.raises(LinkError, match=f"expected an answer from {hasty} at 1000000 baud, got none: check"):
+        Device.open(hasty, config=CONFIG)
+
+
+def test_a_board_has_its_baud_rate(hasty, monkeypatch):
+    board = BOARDS["ulx3s-85f"].replace(baud=2_000_000)
+    monkeypatch.setitem(BOARDS, board.name, board)
+    for config, baud in ((board.name, 2_000_000), ("small", 1_000_000)):
+        with pytest.raises(LinkError, match=f"at {baud} baud"):
+            Device.open(hasty, config=config, attempts=1)
 
 
 def test_lost_serial_port(made):
-    device_model = model(made)
-    with terminal(device_model.feed, device_model.silence) as port:
+    with terminal(model(made).feed) as port:
         device = Device.open(port)
     with pytest.raises(LinkError, match=f"expected {port} at 1000000 baud to stay, got .*: check the cable"):
         device.status()
@@ -233,12 +246,3 @@ def test_what_cannot_be_opened():
         Device(None, attempts=0)
     with pytest.raises(ValueError, match="expected a preset from"):
         Device.open("sim", config="vast")
-
-
-def test_a_board_has_its_baud_rate(monkeypatch):
-    board = BOARDS["ulx3s-85f"].replace(baud=2_000_000)
-    monkeypatch.setitem(BOARDS, board.name, board)
-    with terminal(lambda data: b"", lambda: b"") as port:
-        for config, baud in ((board.name, 2_000_000), ("small", 1_000_000)):
-            with pytest.raises(LinkError, match=f"at {baud} baud"):
-                Device.open(port, config=config, attempts=1)

@@ -58,8 +58,7 @@ def made(tmp_path_factory):
 @pytest.fixture
 def board(made):
     """Name of a port with a model of the device behind it."""
-    model = ModelDevice(*made[1:])
-    with terminal(model.feed, model.silence) as port:
+    with terminal(ModelDevice(*made[1:]).feed) as port:
         yield port
 
 
@@ -81,7 +80,7 @@ def test_pictures_on_a_board(made, board, tmp_path):
     assert [result["output"] for result in report["results"]] == expected.tolist()
     assert [Path(result["input"]).name for result in report["results"]] == ["0.png", "1.png", "2.png"]
     assert [result["class"] for result in report["results"]] == expected[:, :, 0, 0].argmax(axis=1).tolist()
-    assert report["device"] == f"{board} at 1000000 baud" and report["faults"] == 0
+    assert report["device"] == f"{board} at 1000000 baud"
     assert list(report["layer_cycles"]) == ["only", "last"]
 
 
@@ -121,7 +120,7 @@ def test_refused_inputs(made, board, tmp_path):
         assert message in fails("run", made[0], tmp_path / name, "--device", board)
 
 
-def test_refused_devices(made, board, tmp_path):
+def test_refused_devices(made, board, tmp_path, monkeypatch):
     np.save(tmp_path / "x.npy", np.zeros((1, 6, 5), np.uint8))
     arguments = "run", made[0], tmp_path / "x.npy", "--device"
     line = fails(*arguments, board, "--preset", "small")
@@ -129,7 +128,8 @@ def test_refused_devices(made, board, tmp_path):
     assert "expected a serial port that can be opened, got /nowhere" in fails(*arguments, "/nowhere")
     assert "expected a preset from" in fails(*arguments, board, "--preset", "vast")
     assert "got none; install it with: pip install 'farthing[board]'" in _without("serial", *arguments, board)
-    with terminal(lambda data: b"", lambda: b"") as silent:
+    monkeypatch.setattr("fpga.serial_link._LATENCY", 0.02)
+    with terminal(lambda data: b"") as silent:
         line = fails(*arguments, silent)
     assert line.startswith(f"expected an answer from {silent} at 1000000 baud, got none: check")
 
