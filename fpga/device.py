@@ -13,6 +13,7 @@ from sw import conversation, frames
 from sw.frames import LinkError, LinkFault, ResponseParser
 from sw.image import read_image
 from sw.inputs import input_integers
+from sw.matching import check_fit
 from sw.network import INPUT
 from sw.program import Program
 
@@ -148,7 +149,7 @@ class Device:
             If the image is larger than its configuration.
         """
         program = image if isinstance(image, Program) else read_image(image)
-        frames.check_fit(program)
+        check_fit(program)
         self.program = None
         self._patience = program.config.link_timeout
         self._persist(conversation.load, program, self.link.payload)
@@ -247,7 +248,7 @@ class Device:
         self.link.drain(0)
         self.link.write(b"".join(requests))
         opcodes = [request[1] for request in requests]
-        parser, payloads = ResponseParser(), []
+        parser, payloads, received = ResponseParser(), [], 0
         while len(payloads) < len(requests):
             # Only a run takes long: a device that has half a request answers when it has given that up.
             ends = Opcode.RUN.value in opcodes[: len(payloads)] or opcodes[len(payloads)] == Opcode.WAIT.value
@@ -258,6 +259,9 @@ class Device:
                     f"expected an answer from {self.link.name}, got {got}: check that the device is powered and programmed, "
                     "and that port and baud rate are right"
                 )
+            received += len(data)
+            if received > len(requests) * frames.LONGEST_ANSWER:
+                raise self.link.babble()
             for response in parser.feed(data):
                 payloads.append(
                     frames.decode_answer(requests[min(len(payloads), len(requests) - 1)], response)

@@ -6,6 +6,7 @@ have a payload in its answer, or have to wait. ``Turns`` leads through one, whet
 """
 
 from . import frames
+from .matching import check_device
 
 __all__ = ["Turns", "counters", "greet", "load", "read", "recover", "run"]
 
@@ -50,7 +51,7 @@ def greet(config=None):
     (payload,) = yield [frames.status_frame()]
     status = frames.decode_status(payload)
     if config is not None:
-        frames.check_device(status, config)
+        check_device(status, config)
     return status
 
 

@@ -2,7 +2,12 @@
 
 from abc import ABC, abstractmethod
 
+from .frames import LONGEST_ANSWER, LinkFault
+
 __all__ = ["Link"]
+
+#: Bytes that a device may still have to say, generously: that it says more shows that it is none.
+_MOST_DROPPED = 4 * LONGEST_ANSWER
 
 
 class Link(ABC):
@@ -44,9 +49,18 @@ class Link(ABC):
         """Give the device back; may be called more than once."""
 
     def drain(self, cycles):
-        """Drop what comes until nothing has come for ``cycles``, counted as in ``read``."""
-        while self.read(cycles):
-            pass
+        """Drop what comes until nothing has come for ``cycles``, counted as in ``read``; ``LinkFault`` if that has no end."""
+        dropped = 0
+        while data := self.read(cycles):
+            dropped += len(data)
+            if dropped > _MOST_DROPPED:
+                raise self.babble()
+
+    def babble(self):
+        """The error that says that bytes came without end."""
+        return LinkFault(
+            f"expected silence or an answer from {self.name}, got bytes without end: check port and baud rate"
+        )
 
     def __enter__(self):
         return self

@@ -24,6 +24,17 @@ CONFIG = Config.preset("tiny")
 SEED = 3
 
 
+class _Babbler(ModelLink):
+    """Another device, or another baud rate."""
+
+    def __init__(self, device, *, word, always):
+        super().__init__(device)
+        self._word, self._always = word, always
+
+    def read(self, cycles=None):
+        return self._word * 1000 if self._always or cycles != 0 else b""
+
+
 class _Silent(ModelLink):
     """Nobody is there."""
 
@@ -104,6 +115,15 @@ def test_nobody_answers(made):
     ):
         Device(link)
     assert link.closed
+
+
+@pytest.mark.parametrize("always", [True, False])
+@pytest.mark.parametrize("word", [b"$GPGGA,", b"\x5a\x00\xff\xff"])
+def test_bytes_without_end(made, word, always):
+    with pytest.raises(
+        LinkError, match=r"bytes without end: check port and baud rate|expected an answer with checksum"
+    ):
+        Device(_Babbler(model(made), word=word, always=always))
 
 
 def test_device_of_another_configuration(made):
