@@ -71,7 +71,9 @@ def parse_shares(text):
     return shares
 
 
-def compress_to_file(network, dataset, settings, output, *, name, folder, test_images=None, console):
+def compress_to_file(
+    network, dataset, settings, output, *, name, folder, start=None, test_images=None, console
+):
     """Compress ``network``, write the network file ``output`` and show what came out.
 
     Parameters
@@ -84,12 +86,15 @@ def compress_to_file(network, dataset, settings, output, *, name, folder, test_i
     name : str
     folder : path
         For checkpoints; made if it is missing.
+    start : sw.model.Network or None
+        As for ``compress``.
     test_images : int or None
         How many images of the test split accuracies are measured on; ``None`` is all.
     console : rich.console.Console
 
     Returns
     -------
+    Compressed
     dict
         The report, as it is in the file too.
     """
@@ -102,7 +107,7 @@ def compress_to_file(network, dataset, settings, output, *, name, folder, test_i
             test_images=test_images,
             progress=lambda phase, fraction, text: show(fraction, f"{phase} {text}"),
         )
-        made = compress(network, dataset, settings, run, name=name)
+        made = compress(network, dataset, settings, run, name=name, start=start)
     with steps.step("compare the integers with their twin") as show:
         images, labels = run.test_split()
         integers = integer_logits(made.integers, images, progress=show).argmax(1)
@@ -119,7 +124,7 @@ def compress_to_file(network, dataset, settings, output, *, name, folder, test_i
         markup=False,
         soft_wrap=True,
     )
-    return report
+    return made, report
 
 
 def report_of(made, settings):

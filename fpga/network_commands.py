@@ -98,6 +98,12 @@ __all__ = ["compile_", "compress", "inspect", "roofline"]
     help="Shares of zeros, as 0.5,0.7,0.9: a network for each, and the curves of accuracy against cycles, bits and operations.",
 )
 @click.option(
+    "--sweep-epochs",
+    "further",
+    type=click.IntRange(min=1),
+    help="Of retraining for every point of a sweep but the first: each starts from the one before it, which has fewer zeros.",
+)
+@click.option(
     "--folder",
     type=click.Path(path_type=Path, file_okay=False),
     help="Checkpoints; a killed run goes on from them  [default: OUTPUT.work].",
@@ -122,6 +128,7 @@ def compress(
     device,
     seed,
     shares,
+    further,
     folder,
 ):
     """Compress a trained network to sparse integers.
@@ -138,6 +145,8 @@ def compress(
 
     if shares is None and len(bases) > 1:
         raise ValueError(f"expected one number of bases, got {len(bases)}; give them with --sweep")
+    if shares is None and further is not None:
+        raise ValueError(f"expected --sweep with --sweep-epochs {further}, got none; give shares of zeros")
 
     def settings(count, share):
         return command_settings(
@@ -178,7 +187,7 @@ def compress(
 
         dense = next(iter(every.values())).dense
         every = {label: point.replace(dense=None) for label, point in every.items()}
-        sweep(network, dataset, every, config, output, dense=dense, **options)
+        sweep(network, dataset, every, config, output, dense=dense, further=further, **options)
 
 
 def _numbers(text):

@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 
 from ..network import IntegerNetwork
 from ..training import TrainingSettings
-from .escalate import EscalateSettings, escalate
+from .escalate import EscalateSettings, train_integers, train_ternary
 from .penni import PenniSettings, penni
 from .quantisation import integer_network
+from .run import Run
 
-__all__ = ["Compressed", "CompressionSettings", "compress"]
+__all__ = ["Compressed", "CompressionSettings", "compress", "ternary_again"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,8 @@ class Compressed:
     network: object
     #: The integers, or ``None`` where ESCALATE was left out.
     integers: IntegerNetwork | None
+    #: Halfway through ESCALATE, before anything is shrunk: a compression to more zeros can start there. ``None`` without it.
+    ternary: object
     #: ``Phase`` of each phase, in order.
     phases: tuple
 
@@ -48,7 +51,7 @@ class Compressed:
         return self.phases[-1].accuracy
 
 
-def compress(network, dataset, settings, run, *, name="network"):
+def compress(network, dataset, settings, run, *, name="network", start=None):
     """Compress ``network`` on ``dataset`` by the methods of ``settings``; phases are recorded in ``run``.
 
     Parameters
@@ -60,6 +63,8 @@ def compress(network, dataset, settings, run, *, name="network"):
     run : Run
     name : str
         Of the integer network.
+    start : sw.model.Network or None
+        ``Compressed.ternary`` of the same network with fewer zeros, to go on from.
 
     Returns
     -------
@@ -80,10 +85,17 @@ def compress(network, dataset, settings, run, *, name="network"):
         network = run.phase("dense", lambda: network)
     else:
         network = run.train("dense", network, settings.dense)
-    teacher, integers = network, None
+    teacher, integers, ternary = network, None, None
     if settings.penni is not None:
         network = penni(network, settings.penni, run)
     if settings.escalate is not None:
-        network = escalate(network, settings.escalate, run, teacher=teacher)
+        ternary = train_ternary(network, settings.escalate, run, teacher=teacher, start=start)
+        network = train_integers(ternary, settings.escalate, run, teacher=teacher)
         integers = integer_network(network, name)
-    return Compressed(network=network, integers=integers, phases=tuple(run.phases))
+    return Compressed(network=network, integers=integers, ternary=ternary, phases=tuple(run.phases))
+
+
+def ternary_again(network, dataset, settings, folder):
+    """``Compressed.ternary`` of a compression that was done, from its checkpoints in ``folder``; nothing is measured."""
+    run = Run(dataset=dataset, folder=folder, test_images=1)
+    return compress(network, dataset, settings, run).ternary

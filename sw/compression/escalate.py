@@ -4,6 +4,7 @@ Source: S. Li et al., "ESCALATE: Boosting the Efficiency of Sparse CNN Accelerat
 paper leaves open how coefficients become ternary and when zeros come; what is done here is ours (``docs/compression.md``).
 """
 
+import copy
 from dataclasses import dataclass
 
 from ..training import Distillation, TrainingSettings
@@ -15,7 +16,7 @@ from .run import calibration_images
 from .shrinking import shrink
 from .ternary import set_sparsity, sparsity, ternary_network, ternary_units
 
-__all__ = ["TEACHER", "EscalateSettings", "escalate"]
+__all__ = ["TEACHER", "EscalateSettings", "train_integers", "train_ternary"]
 
 #: How the network before compression teaches.
 TEACHER = Distillation(weight=0.7, temperature=3.0)
@@ -65,10 +66,47 @@ class EscalateSettings:
             )
 
 
-def escalate(network, settings, run, *, teacher=None):
-    """Compress a trained ``network`` to a quantised twin, by phases recorded in ``run``; ``network`` stays as it is.
+def train_ternary(network, settings, run, *, teacher, start=None):
+    """The first half: ternary coefficients, trained until they have the zeros asked for, by phases recorded in ``run``.
 
-    ``network`` may have been decomposed by PENNI. Where settings distil, ``teacher`` teaches, or ``network`` itself.
+    Parameters
+    ----------
+    network : sw.model.Network
+        Trained; may have been decomposed by PENNI. Stays as it is.
+    settings : EscalateSettings
+    run : Run
+    teacher : sw.model.Network
+        Teaches where settings distil.
+    start : sw.model.Network or None
+        What this function gave for the same ``network`` and fewer zeros: training goes on from there. Stays as it is.
+
+    Returns
+    -------
+    sw.model.Network
+    """
+    if start is None:
+        plans = plan_layers(
+            network,
+            bases=settings.bases,
+            energy=settings.energy,
+            kept=settings.kept,
+            planes=settings.planes,
+            last_planes=settings.last_planes,
+        )
+        made = run.phase("ternary", ternary_network, network, plans)
+    else:
+        made = run.phase("ternary", copy.deepcopy, start)
+    return run.train(
+        "ternary-retrain",
+        made,
+        settings.retraining,
+        teacher=teacher if settings.retraining.distillation else None,
+        on_step=_ramp(made, settings),
+    )
+
+
+def train_integers(ternary, settings, run, *, teacher):
+    """The second half: what ``train_ternary`` gave, on grids of integers.
 
     Returns
     -------
@@ -80,24 +118,7 @@ def escalate(network, settings, run, *, teacher=None):
     ValueError
         If a layer cannot be expressed in the integers there are.
     """
-    plans = plan_layers(
-        network,
-        bases=settings.bases,
-        energy=settings.energy,
-        kept=settings.kept,
-        planes=settings.planes,
-        last_planes=settings.last_planes,
-    )
-    made = run.phase("ternary", ternary_network, network, plans)
-    teacher = teacher or network
-    run.train(
-        "ternary-retrain",
-        made,
-        settings.retraining,
-        teacher=teacher if settings.retraining.distillation else None,
-        on_step=_ramp(made, settings),
-    )
-    made = run.phase("ternary-shrink", lambda: shrink(made).network)
+    made = run.phase("ternary-shrink", lambda: shrink(ternary).network)
     limits = settings.limits or IntegerLimits.of()
     images = calibration_images(run.dataset, settings.calibration)
     twin = run.phase("quantise", lambda: quantised_network(made, calibrate(made, images), limits))

@@ -42,7 +42,7 @@ def point(bases, sparsity):
 POINTS = {"3-0.5": point(3, 0.5), "3-0.9": point(3, 0.9), "5-0.9": point(5, 0.9)}
 
 
-def run(folder):
+def run(folder, further=None):
     with repeatable(4):
         return sweep(
             small_network(),
@@ -51,6 +51,7 @@ def run(folder):
             Config.preset("small"),
             folder / "curve.farthing",
             dense=DENSE,
+            further=further,
             folder=folder / "work",
             name="patterns",
             console=Console(quiet=True),
@@ -104,6 +105,38 @@ def test_a_killed_sweep_goes_on_after_the_last_point(done, monkeypatch):
     assert run(folder) == result and compressed == ["curve-5-0.9.farthing"]
 
 
+@pytest.fixture(scope="module")
+def chained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("chain")
+    return run(folder, further=1), folder
+
+
+def test_a_point_starts_from_the_one_before(done, chained):
+    result, folder = chained
+    first, second, other = result["points"]
+    assert first == done[0]["points"][0] and other == done[0]["points"][2]
+    phases = {
+        label: read_network(folder / f"curve-{label}.farthing")[1]["phases"] for label in ("3-0.5", "3-0.9")
+    }
+    ends, begins = phases["3-0.5"][2], phases["3-0.9"][1]
+    assert (ends["name"], begins["name"]) == ("ternary-retrain", "ternary")
+    assert (begins["accuracy"], begins["zeros"]) == (ends["accuracy"], ends["zeros"])
+    assert len(phases["3-0.9"][2]["epochs"]) == 1
+    assert second["sparsity"] > first["sparsity"] + 0.1
+
+
+def test_a_killed_chain_goes_on_from_checkpoints(chained):
+    result, folder = chained
+    before = (folder / "curve-3-0.9.farthing").read_bytes()
+    (folder / "work" / "3-0.9.json").unlink()
+    for checkpoint in (folder / "work" / "3-0.9").iterdir():
+        checkpoint.unlink()
+    (folder / "curve-3-0.9.farthing").unlink()
+    assert run(folder, further=1) == result
+    after = folder / "curve-3-0.9.farthing"
+    assert read_network(after)[0].name == "patterns" and after.stat().st_size == len(before)
+
+
 def test_shares_are_read():
     assert parse_shares("0.5,0.75") == [0.5, 0.75]
     for text in ("", "0.5,", "1.0", "-0.1", "many"):
@@ -116,6 +149,7 @@ def test_shares_are_read():
     [
         (["--bases", "4", "--bases", "5"], "expected one number of bases, got 2; give them with --sweep"),
         (["--sweep", "0.5,2"], "expected shares of zeros"),
+        (["--sweep-epochs", "2"], "expected --sweep with --sweep-epochs 2, got none"),
         (["--preset", "nothing"], "expected a preset from"),
     ],
 )
