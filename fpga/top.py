@@ -1,8 +1,9 @@
-"""What surrounds the accelerator on a board: clock, reset and serial line."""
+"""What surrounds the accelerator on a board: clock and serial line."""
 
 from amaranth import *
 from amaranth.lib import io, wiring
-from amaranth.lib.cdc import ResetSynchronizer
+from amaranth.lib.cdc import FFSynchronizer
+from amaranth.lib.wiring import Out
 
 from hw.uart import add_core
 
@@ -12,17 +13,23 @@ __all__ = ["BoardTop", "ClockGenerator"]
 class ClockGenerator(wiring.Component):
     """Drives the ``sync`` domain of an ECP5 board from its crystal through a PLL.
 
-    The parent defines the domain, which stays in reset until the PLL has locked.
+    The parent defines the domain, which needs no reset: its clock stands still until the PLL has locked, and registers start
+    with what the bitstream gives them. A reset of every register would take as much routing as a large bus.
 
     Parameters
     ----------
     board : Board
         Gives the crystal and the dividers of the PLL.
+
+    Members
+    -------
+    runs : out
+        The clock is up.
     """
 
     def __init__(self, board):
         self._board = board
-        super().__init__({})
+        super().__init__({"runs": Out(1)})
 
     def elaborate(self, platform):
         m = Module()
@@ -68,8 +75,10 @@ class ClockGenerator(wiring.Component):
             o_CLKOP=clock,
             o_LOCK=locked,
         )
-        m.d.comb += ClockSignal().eq(clock)
-        m.submodules.reset = ResetSynchronizer(~locked, domain="sync")
+        m.domains.pll = ClockDomain(reset_less=True, local=True)
+        m.d.comb += ClockSignal("pll").eq(clock)
+        m.submodules.locked = FFSynchronizer(locked, self.runs, o_domain="pll")
+        m.submodules.gate = Instance("DCCA", i_CLKI=clock, i_CE=self.runs, o_CLKO=ClockSignal())
         return m
 
 
@@ -93,8 +102,8 @@ class BoardTop(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.domains.sync = ClockDomain()
-        m.submodules.clock = ClockGenerator(self._board)
+        m.domains.sync = ClockDomain(reset_less=True)
+        m.submodules.clock = clock = ClockGenerator(self._board)
         uart = add_core(m, self._core, self._board.uart_divisor)
 
         pins = platform.request("uart", dir="-")
@@ -103,5 +112,5 @@ class BoardTop(wiring.Component):
         m.d.comb += [uart.rx.eq(rx.i), tx.o.eq(uart.tx)]
 
         m.submodules.led = led = io.Buffer("o", platform.request("led", 0, dir="-"))
-        m.d.comb += led.o.eq(~ResetSignal())
+        m.d.comb += led.o.eq(clock.runs)
         return m
