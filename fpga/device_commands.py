@@ -73,7 +73,14 @@ def run(image, inputs, target, preset, baud, time_limit, output, as_json):
 @click.option(
     "--preset", default="small", show_default=True, help="Of the build, where no BITSTREAM is named."
 )
-def program(bitstream, board_name, preset):
+@click.option(
+    "--time-limit",
+    default=300.0,
+    show_default=True,
+    type=click.FloatRange(min=1),
+    help="Seconds that it may take.",
+)
+def program(bitstream, board_name, preset, time_limit):
     """Load a bitstream into a board.
 
     BITSTREAM is a file, or the folder of a build; without it, it is that of farthing build with the same --board and
@@ -87,7 +94,7 @@ def program(bitstream, board_name, preset):
             raise Failure("expected a bitstream or --board, got neither; name one of them")
         bitstream = Path("build") / f"{board_name}-{Config.preset(preset).name}"
     file, board = find_bitstream(bitstream, board_name)
-    program_board(file, board)
+    program_board(file, board, time_limit=time_limit)
     click.echo(f"{file}: loaded into {board.name}")
 
 

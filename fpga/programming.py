@@ -10,9 +10,6 @@ from fpga.tools import find_tool, run_tool
 
 __all__ = ["find_bitstream", "program_board"]
 
-#: Seconds that programming may take: through the slowest cables it is a minute.
-TIME_LIMIT = 300
-
 
 def find_bitstream(path, board_name=None):
     """``(file, Board)`` of a bitstream, or of the folder of a build, which says what board it is for.
@@ -52,7 +49,7 @@ def find_bitstream(path, board_name=None):
     return file, board
 
 
-def program_board(file, board, *, time_limit=TIME_LIMIT):
+def program_board(file, board, *, time_limit=300):
     """Load a bitstream into the FPGA of a board that is connected; it is lost with the power.
 
     Raises

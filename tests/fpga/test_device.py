@@ -9,13 +9,14 @@ from fpga.boards import BOARDS
 from fpga.device import Device
 from fpga.serial_link import SerialLink
 from hw.config import Config
-from hw.protocol import Opcode
+from hw.protocol import Opcode, Target
 from sim import reference
 from sw.compiler import compile_network
 from sw.frames import LinkError
 from sw.image import ImageError, write_image
 from sw.network import INPUT
 from sw.pixels import pixels_of
+from tests.hw.frames import request
 from tests.sw.networks import random_input, random_network
 
 from .model_device import STEP_CYCLES, LossyLink, ModelDevice, ModelLink, terminal
@@ -100,6 +101,16 @@ def test_lost_changed_and_additional_bytes_change_no_result(made, seed):
         results = [result.output for result in device.run_all(images)]
         assert (np.stack(results) == expected).all()
         assert device.faults > 0
+
+
+def test_what_was_damaged_is_loaded_again(made):
+    program, _, images, expected = made
+    link = ModelLink(model(made))
+    with Device(link) as device:
+        device.load(program)
+        link.write(request(Opcode.LOAD, bytes([Target.PROGRAM.value, 0, 0, 0, *bytes(20)]), wrong=1))
+        assert (device.run(images[0]).output == expected[0]).all()
+        assert device.faults == 1
 
 
 def test_a_link_that_is_too_bad_is_given_up(made):

@@ -219,6 +219,10 @@ def test_refused_programming(loader, tmp_path, monkeypatch):
     assert "expected loader to succeed, got 'ERROR: no cable'" in fails(
         "program", folder, "--board", "ulx3s-25f"
     )
+    (loader / "loader").write_text("#!/bin/sh\nexec sleep 60\n")
+    assert "expected loader to end within 1 s" in fails(
+        "program", folder, "--board", "ulx3s-25f", "--time-limit", 1
+    )
     monkeypatch.setenv("OPENFPGALOADER", str(tmp_path / "missing"))
     assert "got none on the PATH; install it with: apt-get" in fails(
         "program", folder, "--board", "ulx3s-25f"
