@@ -25,7 +25,7 @@ once, ``RUN``, ``WAIT``, ``READ`` and ``COUNTERS`` when the run before has ended
 bytes and holds back the rest until the run has ended, or, if the target is ``ACTIVATION``, until the run is in a layer
 with ``input_free`` or past one: so the input of the next run is loaded during this one, into the words of the network's
 input and no others. A host whose bytes cannot be held back (a serial line without flow control) sends ``WAIT`` before
-a ``LOAD``. Every run ends, so every request is answered.
+a ``LOAD``. Every run of a compiled program ends, so every request is answered.
 
 Several requests may be sent before the first is answered. Where bytes cannot be held back, only the last of them may be one
 that has to wait, or whose answer has a payload: while the device is at that, it takes a byte and loses others.

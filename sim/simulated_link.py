@@ -42,7 +42,7 @@ _BYTE_CYCLES = 16
 #: Cycles that are simulated between two looks at the time.
 _SLICE_CYCLES = 50_000
 #: Wall clock that the process of the simulation has for its start, and for a slice or its end.
-_START_SECONDS = 60
+_START_SECONDS = 300
 _SLICE_SECONDS = 120
 #: Wall clock after which a simulation is ended, whatever it does.
 _SESSION_SECONDS = 24 * 3600

@@ -7,6 +7,7 @@ import pytest
 
 from fpga.device import Device
 from hw.config import Config
+from hw.formats import LAYER_WORDS
 from hw.protocol import MAXIMUM_PAYLOAD, Opcode, Status, Target
 from sim import reference
 from sim.simulated_link import SimulatedLink
@@ -191,6 +192,15 @@ def reset_within_a_run(device):
     device.link.reset()
 
 
+def reset_out_of_a_run_without_end(device):
+    """No compiler makes such a program; the device still says what it is."""
+    nothing = request(Opcode.LOAD, bytes([Target.PROGRAM.value, 0, 0, 0, *bytes(2 * LAYER_WORDS)]))
+    answers = device.say(nothing + frames.run_frame(0, 1) + frames.status_frame(), 3)
+    assert {answer.status for answer in answers} == {Status.OK}
+    assert device.statuses(frames.wait_frame()) == []
+    device.link.reset()
+
+
 FAULTS = (
     dropped_byte,
     changed_byte,
@@ -204,6 +214,7 @@ FAULTS = (
     reset_within_a_request,
     reset_within_an_answer,
     reset_within_a_run,
+    reset_out_of_a_run_without_end,
 )
 
 
