@@ -48,15 +48,22 @@ def demo(folder, images, seed, preset):
     type=click.Path(path_type=Path, dir_okay=False),
     help="File to write.",
 )
-def verilog(preset, output):
+@click.option(
+    "--bus",
+    default="bytes",
+    show_default=True,
+    type=click.Choice(["bytes", "axi"]),
+    help="Ports: streams of bytes, or AXI4-Stream and AXI4-Lite.",
+)
+def verilog(preset, output, bus):
     """Write the Verilog of an accelerator."""
-    from fpga.verilog import generate
+    from fpga.verilog import BUSES, generate
     from hw.config import Config
     from sw.files import replace_file
 
-    text = generate(Config.preset(preset))
+    text = generate(Config.preset(preset), bus)
     replace_file(output, text)
-    click.echo(f"{output}: {len(text.splitlines())} lines, module farthing")
+    click.echo(f"{output}: {len(text.splitlines())} lines, module {BUSES[bus][1]}")
 
 
 @click.command()

@@ -2,12 +2,13 @@
 
 from fpga import __version__
 from hw.accelerator import Accelerator
+from hw.axi_accelerator import AxiTop
 from sim.simulators import to_verilog
 
-__all__ = ["MODULE", "generate", "header"]
+__all__ = ["BUSES", "generate", "header"]
 
-#: Name of the Verilog module.
-MODULE = "farthing"
+#: What the ports of the Verilog may be: component and name of the module.
+BUSES = {"bytes": (Accelerator, "farthing"), "axi": (AxiTop, "farthing_axi")}
 
 
 def header(config):
@@ -18,10 +19,11 @@ def header(config):
     )
 
 
-def generate(config):
-    """Verilog text of the accelerator of ``config``.
+def generate(config, bus="bytes"):
+    """Verilog text of the accelerator of ``config`` with the ports of a bus.
 
     The text depends on the configuration and on the versions of farthing and Amaranth alone: it holds no
     path, date or host name.
     """
-    return header(config) + to_verilog(Accelerator(config), name=MODULE)
+    component, module = BUSES[bus]
+    return header(config) + to_verilog(component(config), name=module)

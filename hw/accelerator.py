@@ -47,11 +47,25 @@ class Accelerator(wiring.Component):
         Requests of the host.
     o : stream of 8 bits, out
         Responses.
+    running : out
+        A run is under way.
+    input_free : out
+        Activations of the network's input may be loaded.
+    cycles : 32 bits, out
+        Cycles of the runs since the last ``WAIT`` was answered.
     """
 
     def __init__(self, config):
         self._config = config
-        super().__init__({"i": In(stream.Signature(8)), "o": Out(stream.Signature(8))})
+        super().__init__(
+            {
+                "i": In(stream.Signature(8)),
+                "o": Out(stream.Signature(8)),
+                "running": Out(1),
+                "input_free": Out(1),
+                "cycles": Out(32),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()
@@ -135,9 +149,12 @@ class Accelerator(wiring.Component):
         # Control.
         m.d.comb += [
             feeder.arrived.eq(array.i.valid & array.i.ready),
-            link.running.eq(sequencer.running),
-            link.input_free.eq(sequencer.input_free),
-            link.cycles.eq(sequencer.cycles),
+            self.running.eq(sequencer.running),
+            self.input_free.eq(sequencer.input_free),
+            self.cycles.eq(sequencer.cycles),
+            link.running.eq(self.running),
+            link.input_free.eq(self.input_free),
+            link.cycles.eq(self.cycles),
             sequencer.clear.eq(link.clear_cycles),
             readers.owner.eq(sequencer.owner),
             feeder.start.eq(sequencer.start_convolution),

@@ -241,7 +241,7 @@ def _write_sources(folder, text, toplevel):
     module = re.search(rf"^module {re.escape(toplevel)}\b.*?^endmodule", text, re.MULTILINE | re.DOTALL)
     if not module:
         raise ValueError(f"expected a module called {toplevel}, got Verilog without one")
-    ports = re.findall(r"^\s*(?:input|output)\b[^;]*?(\w+)\s*;", module[0], re.MULTILINE)
+    ports = re.findall(r"^\s*(?:input|output)\b[^;,\n]*?(\w+) *[;,]?$", module[0], re.MULTILINE)
     lines = [f'public_flat_rw -module "{toplevel}" -var "{port}"' for port in ports]
     (folder / "ports.vlt").write_text("\n".join(["`verilator_config", *lines, ""]))
 
