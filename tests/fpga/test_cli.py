@@ -74,7 +74,7 @@ def test_impossible_clock(tmp_path):
 
 
 def test_missing_folder(tmp_path, monkeypatch):
-    monkeypatch.setattr("fpga.verilog.generate", lambda config: "module farthing; endmodule")
+    monkeypatch.setattr("fpga.verilog.generate", lambda config, bus: "module farthing; endmodule")
     output = tmp_path / "none" / "x.v"
     assert str(output) in fails("verilog", "--preset", "tiny", "-o", output)
     assert not output.parent.exists()
