@@ -129,7 +129,7 @@ def test_debug_shows_the_traceback(tmp_path):
 
 
 def test_errors_of_the_program_are_not_hidden(tmp_path, monkeypatch):
-    def broken(config):
+    def broken(config, bus):
         raise AttributeError("a mistake")
 
     monkeypatch.setattr("fpga.verilog.generate", broken)
