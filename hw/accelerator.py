@@ -18,7 +18,7 @@ from .sequencer import Owner, Sequencer
 from .skid import SkidBuffer
 from .sparsemap import SparseMapEncoder
 from .store import Store
-from .window_reader import WindowReader
+from .window_reader import WindowReader, window_layout
 
 __all__ = ["Accelerator"]
 
@@ -137,13 +137,16 @@ class Accelerator(wiring.Component):
         for source, destination in zip(array.o, requantiser.results, strict=True):
             connect(m, array=source, requantiser=destination)
         connect(m, average_pool=average_pool.sums, requantiser=requantiser.sums)
-        averaging = sequencer.layer.operation == Operation.AVERAGE_POOL.value
+        # Pooling stops far behind the walk through the windows.
+        m.submodules.window_skid = window_skid = SkidBuffer(window_layout(config))
+        connect(m, windows=windows.o, skid=window_skid.i)
+        averaging, pooling = sequencer.layer.operation == Operation.AVERAGE_POOL.value, Signal()
         m.d.comb += [
-            max_pool.i.payload.eq(windows.o.payload),
-            max_pool.i.valid.eq(windows.o.valid & ~averaging),
-            average_pool.i.payload.eq(windows.o.payload),
-            average_pool.i.valid.eq(windows.o.valid & averaging),
-            windows.o.ready.eq(Mux(averaging, average_pool.i.ready, max_pool.i.ready)),
+            max_pool.i.payload.eq(window_skid.o.payload),
+            max_pool.i.valid.eq(window_skid.o.valid & ~averaging),
+            average_pool.i.payload.eq(window_skid.o.payload),
+            average_pool.i.valid.eq(window_skid.o.valid & averaging),
+            window_skid.o.ready.eq(Mux(averaging, average_pool.i.ready, max_pool.i.ready)),
         ]
 
         # Control.
@@ -163,7 +166,8 @@ class Accelerator(wiring.Component):
             basis_loader.needed.eq(array.needed),
             windows.start.eq(sequencer.start_pool),
             requantiser.start.eq(sequencer.start_requantiser),
-            sequencer.busy.eq(feeder.busy | array.busy | requantiser.busy | windows.busy | max_pool.busy),
+            pooling.eq(windows.busy | window_skid.o.valid | max_pool.busy),
+            sequencer.busy.eq(feeder.busy | array.busy | requantiser.busy | pooling),
         ]
         for unit in (feeder, basis_loader, array, requantiser, windows, max_pool, average_pool):
             m.d.comb += unit.layer.eq(sequencer.layer)
