@@ -224,7 +224,7 @@ class Config:
     @property
     def z_in_flight(self):
         """Most intermediate elements that come after a row has been told to stop: registers from match to FIFO, and two cycles."""
-        return (7 if self.accumulation == "tree" else 9) + self.tree_is_cut
+        return (6 if self.accumulation == "tree" else 9) + self.tree_is_cut
 
     @property
     def z_ahead(self):

@@ -15,7 +15,8 @@ class Matcher(wiring.Component):
     """Brings every coefficient word together with its activation chunk.
 
     Waits until the input ring holds the chunk and there is room for what comes of it, and releases the pixel with its
-    last word. Latency one cycle, throughput one pair a cycle.
+    last word. Throughput one pair a cycle. Latency one cycle before concentration; none before the adder tree, which never waits and
+    masks activations before its first register: one for the chunk as it is would be as large as all others of the row.
 
     Members
     -------
@@ -27,12 +28,13 @@ class Matcher(wiring.Component):
     """
 
     def __init__(self, config):
+        self._at_once = config.accumulation == "tree"
         super().__init__(
             {
                 "room": In(1),
                 "i": In(stream.Signature(walked_layout(config))),
                 "reader": Out(ReaderSignature(config)),
-                "o": Out(stream.Signature(pair_layout(config))),
+                "o": Out(stream.Signature(pair_layout(config), always_ready=self._at_once)),
             }
         )
 
@@ -64,12 +66,12 @@ class Matcher(wiring.Component):
             self.reader.offset.eq(coefficients.chunk),
             goes_on.eq(self.reader.present & self.room),
         ]
-        with m.If(~self.o.valid | self.o.ready):
+        with m.If(Const(1) if self._at_once else ~self.o.valid | self.o.ready):
             m.d.comb += [
                 self.i.ready.eq(goes_on),
                 self.reader.advance.eq(self.i.valid & goes_on & self.i.p.end),
             ]
-            m.d.sync += [
+            m.d["comb" if self._at_once else "sync"] += [
                 self.o.valid.eq(self.i.valid & goes_on),
                 *(pair[name].eq(chunk[name]) for name, _ in chunk.shape()),
                 pair.map.eq(coefficients.map),

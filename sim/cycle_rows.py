@@ -42,8 +42,8 @@ __all__ = [
 _FIRST_WORD = 8
 #: Cycles from a header's way into the skid buffer to the first word of its pass.
 _NEXT_PASS = 5
-#: Stages from the match of a word to the register behind the adders: mask, adders, register; one more if the tree is cut.
-_TREE_STAGES = 3
+#: Stages from the match of a word to the register behind the adders: adders, register; one more if the tree is cut.
+_TREE_STAGES = 2
 #: With concentration: dilution and the chunk that is held; then adders and register behind each step.
 _BEFORE_STEPS, _BEHIND_STEPS = 2, 2
 #: Cycles until the row sees what has been written to the FIFO, or taken from it.

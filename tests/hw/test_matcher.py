@@ -93,3 +93,27 @@ def test_one_pair_a_cycle_after_one_cycle():
 
     bench.run(script)
     assert reader.released == 2
+
+
+def test_no_cycle_before_the_tree():
+    config = CONFIGURATIONS["tree"]
+    rng = np.random.default_rng(136)
+    _, chunks = random_chunks(rng, config, 2, 1)
+    word = {"map": 5, "negative": 4, "chunk": 0, "basis": 1, "last": 1}
+    dut = Matcher(config)
+    bench = Bench(dut, seed=136)
+    bench.ring_reader(dut.reader, ring_pixels(ring_layout(config), chunks), config.ring)
+    sink = bench.sink(dut.o)
+
+    async def script():
+        bench.set(dut.room, 1)
+        await bench.repeat(4)
+        source = bench.source(dut.i, [{"word": word, "end": int(index in (9, 19))} for index in range(20)])
+        await bench.repeat(40)
+        assert sink.emitted == source.accepted
+        assert np.diff(source.accepted).tolist() == [1] * 19
+
+    bench.run(script)
+    assert [pair["values"] for pair in sink.payloads] == [
+        chunks["values"][index // 10, 0].tolist() for index in range(20)
+    ]

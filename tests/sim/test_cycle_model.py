@@ -25,7 +25,7 @@ ODD = TINY.replace(
     rows=3,
     pes=3,
     requantisers=1,
-    z_fifo=9,
+    z_fifo=7,
     output_fifo=12,
 )
 

@@ -54,7 +54,7 @@ CONFIGS = [
         rows=3,
         pes=3,
         requantisers=1,
-        z_fifo=9,
+        z_fifo=7,
         output_fifo=12,
     ),
     ROOMY.replace(
