@@ -34,6 +34,8 @@ class Board:
     crystal: int = 25_000_000
     #: Clock of the accelerator, in Hz.
     frequency: int = 50_000_000
+    #: Placer of nextpnr: on a part that is nearly full ``static`` needs a fifth less wire than ``heap``.
+    placer: str = "static"
     #: Router of nextpnr: the first gives a faster clock, the second comes to an end on a part that is nearly full.
     router: str = "router1"
     #: Bits per second of the host link, through the board's USB serial bridge.

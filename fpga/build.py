@@ -31,7 +31,7 @@ synth_ecp5 {options} -run begin:map_gates -top {top}
 techmap t:$alu r:Y_WIDTH<=9 %i
 rename -hide w:*"""
 #: Parts that are there many times: synthesised once, and their registers of what all share stay beside their users.
-_WHOLE = r"(pe|scale_unit)_\d+"
+_WHOLE = r"(pe|scale_unit|copy)_\d+"
 
 
 def synthesis_script(top):
@@ -52,7 +52,7 @@ def prepare(board, core, *, seed=1):
         synth_opts=f"{_OPTIONS} -run map_gates:",
         script_after_synth="tee -q -o stat.json stat -json",
         # A miss of the clock is reported with what was reached, which an error of nextpnr would hide.
-        nextpnr_opts=f"--seed {seed} --router {board.router} --timing-allow-fail --report report.json",
+        nextpnr_opts=f"--seed {seed} --placer {board.placer} --router {board.router} --timing-allow-fail --report report.json",
     )
     source = f"{NAME}.il"
     plan.files[source] = share_modules(plan.files[source], _WHOLE)

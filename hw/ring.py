@@ -3,12 +3,12 @@
 import numpy as np
 from amaranth import *
 from amaranth.lib import memory, stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 from .formats import ring_layout
 from .settled import settled
 
-__all__ = ["InputRing", "ReaderSignature"]
+__all__ = ["InputRing", "ReaderSignature", "RingCopy"]
 
 
 class ReaderSignature(wiring.Signature):
@@ -36,6 +36,77 @@ class ReaderSignature(wiring.Signature):
         )
 
 
+class RingCopy(wiring.Component):
+    """What the rows of one PE read: their own copy of the ring, in one memory for each, written as all the others are.
+
+    Members
+    -------
+    start, i
+        As of ``InputRing``; ``i`` is always ready.
+    passed_by : array of counters, in, one for each class of rows
+        Chunks before the first pixel of a class.
+    step : in
+        Chunks from one pixel of a reader to its next. Stable like ``passed_by`` from a cycle before ``start`` until the ring is empty.
+    readers : array of ``ReaderSignature``, in
+    near_full : out, one bit for each reader
+    """
+
+    def __init__(self, config, readers):
+        self._config = config
+        chunks = range(config.classes * config.chunks + 1)
+        super().__init__(
+            {
+                "start": In(1),
+                "passed_by": In(chunks).array(config.classes),
+                "step": In(chunks),
+                "i": In(stream.Signature(ring_layout(config), always_ready=True)),
+                "readers": In(ReaderSignature(config)).array(readers),
+                "near_full": Out(readers),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self._config
+        depth = config.ring
+        # Without the attribute, yosys takes registers for a short ring, and from 16 readers on it comes to no end.
+        m.submodules.entries = entries = memory.Memory(
+            shape=ring_layout(config), depth=depth, init=[], attrs={"ram_style": "distributed"}
+        )
+        write_port = entries.write_port()
+        write_address = Signal(range(depth))
+        arriving, write = Signal.like(self.i.payload), Signal()
+        m.d.comb += [
+            write_port.addr.eq(write_address),
+            write_port.data.eq(arriving),
+            write_port.en.eq(write),
+        ]
+        m.d.sync += [
+            arriving.eq(self.i.payload),
+            write.eq(self.i.valid),
+            write_address.eq(write_address + write),
+        ]
+        for index, reader in enumerate(self.readers):
+            read_port = entries.read_port(domain="comb")
+            base = Signal(range(depth), name=f"base_{index}")
+            level = Signal(range(-config.classes * config.chunks, depth + 1), name=f"level_{index}")
+            released = Mux(reader.advance, self.step, 0)
+            first = self.passed_by[index % config.classes]
+            m.d.comb += [
+                read_port.addr.eq(base + reader.offset),
+                reader.entry.eq(read_port.data),
+                reader.present.eq(reader.offset < level),
+            ]
+            m.d.sync += [
+                base.eq(base + released),
+                level.eq(level + write - released),
+                self.near_full[index].eq(level > depth - config.ring_unseen),
+            ]
+            with m.If(self.start):
+                m.d.sync += [base.eq(write_address + first), level.eq(-first)]
+        return m
+
+
 class InputRing(wiring.Component):
     """Ring buffer of SparseMap chunks shared by all rows (ESCALATE's input buffer).
 
@@ -45,8 +116,8 @@ class InputRing(wiring.Component):
     before they are written: its counter is negative until they are. One chunk a cycle is written, and read two cycles
     after it was taken; every reader reads one a cycle, with no latency: reads are asynchronous, from distributed RAM.
 
-    There may be many readers, far apart. So what is written passes a register on its way to them, and so does, twice, what
-    they have to say about room: ``ready`` falls when ``Config.ring_unseen`` places are left.
+    There may be many readers, far apart. So the rows of each PE have a copy with a register before it, and what they have to
+    say about room passes two: ``ready`` falls when ``Config.ring_unseen`` places are left.
 
     Where pixels come in ``squares`` of four, each class of rows reads its own ones: it begins at the first of them and passes the others by.
 
@@ -103,50 +174,27 @@ class InputRing(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        depth = self._config.ring
-        # Without the attribute, yosys takes registers for a short ring, and from 16 readers on it comes to no end.
-        m.submodules.entries = entries = memory.Memory(
-            shape=ring_layout(self._config), depth=depth, init=[], attrs={"ram_style": "distributed"}
-        )
-        write_port = entries.write_port()
-        write_address = Signal(range(depth))
-        arriving, write = Signal.like(self.i.payload), Signal()
-        m.d.comb += [
-            write_port.addr.eq(write_address),
-            write_port.data.eq(arriving),
-            write_port.en.eq(write),
-        ]
-        m.d.sync += [
-            arriving.eq(self.i.payload),
-            write.eq(self.i.valid & self.i.ready),
-            write_address.eq(write_address + write),
-        ]
-
-        classes = self._config.classes
+        config = self._config
+        classes = config.classes
         turned = Cat(self.last_left, self.last_upper)[: (classes - 1).bit_length()]
         passed_by = [
             settled(m, Mux(self.squares, self.pixel_chunks * (number ^ turned), 0))
             for number in range(classes)
         ]
         step = settled(m, Mux(self.squares, self.pixel_chunks * classes, self.pixel_chunks))
-        near_full = Signal(self._readers)
-        m.d.sync += self.i.ready.eq(~near_full.any())
-        for index, reader in enumerate(self.readers):
-            read_port = entries.read_port(domain="comb")
-            base = Signal(range(depth), name=f"base_{index}")
-            level = Signal(range(-classes * self._config.chunks, depth + 1), name=f"level_{index}")
-            released = Mux(reader.advance, step, 0)
-            first = passed_by[index % self._config.rows % classes]
+        near_full = []
+        for first in range(0, self._readers, config.rows):
+            readers = self.readers[first : first + config.rows]
+            m.submodules[f"copy_{first // config.rows}"] = copy = RingCopy(config, len(readers))
             m.d.comb += [
-                read_port.addr.eq(base + reader.offset),
-                reader.entry.eq(read_port.data),
-                reader.present.eq(reader.offset < level),
+                copy.start.eq(self.start),
+                copy.step.eq(step),
+                copy.i.payload.eq(self.i.payload),
+                copy.i.valid.eq(self.i.valid & self.i.ready),
+                *(to.eq(value) for to, value in zip(copy.passed_by, passed_by, strict=True)),
             ]
-            m.d.sync += [
-                base.eq(base + released),
-                level.eq(level + write - released),
-                near_full[index].eq(level > depth - self._config.ring_unseen),
-            ]
-            with m.If(self.start):
-                m.d.sync += [base.eq(write_address + first), level.eq(-first)]
+            for outer, inner in zip(readers, copy.readers, strict=True):
+                connect(m, flipped(outer), inner)
+            near_full.append(copy.near_full)
+        m.d.sync += self.i.ready.eq(~Cat(near_full).any())
         return m
