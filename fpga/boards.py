@@ -36,8 +36,8 @@ class Board:
     frequency: int = 50_000_000
     #: Placer of nextpnr: on a part that is nearly full ``static`` needs a fifth less wire than ``heap``.
     placer: str = "static"
-    #: Router of nextpnr: the first gives a faster clock, the second comes to an end on a part that is nearly full.
-    router: str = "router1"
+    #: Router of nextpnr: ``router1`` comes to no end on a part that is nearly full.
+    router: str = "router2"
     #: Bits per second of the host link, through the board's USB serial bridge.
     baud: int = 1_000_000
 
@@ -100,7 +100,6 @@ BOARDS = {
             block_rams=56,
             # A part that is nearly full has longer ways.
             frequency=40_000_000,
-            router="router2",
         ),
         Board(name="ulx3s-85f", platform="ULX3S_85F_Platform", luts=83_640, dsps=156, block_rams=208),
     )
