@@ -3,7 +3,7 @@
 ``python -m bench.compression`` takes trained weights and pictures from the folder in ``FARTHING_DATA`` (``resnet20-cifar10-jpeg.pt``,
 ``resnet20-cifar10.th``, ``resnet56-cifar10.th``, ``mlperf-tiny-resnet8.onnx``, ``cifar10-jpeg.zip``), writes
 ``bench/results/compression.json`` after each experiment and the tables of ``docs/compression.md``. ``--list`` shows what there is,
-``--only NAME`` runs one. An experiment takes hours on two processor cores; checkpoints are in ``build/compression``.
+``--only NAME`` runs one. An experiment takes an hour or so on one processor core; checkpoints are in ``build/compression``.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ from fpga.steps import Steps
 from fpga.sweep import measure_point
 from hw.config import Config
 from sw.complexity import network_complexity, total
-from sw.compression.compress import CompressionSettings, compress
+from sw.compression.compress import CompressionSettings, compress, ternary_again
 from sw.compression.escalate import TEACHER, EscalateSettings
 from sw.compression.exact import integer_logits
 from sw.compression.penni import PenniSettings
@@ -47,6 +47,9 @@ _COARSE = TrainingSettings(
 _DENSE = dataclasses.replace(_COARSE, optimiser="sgd", epochs=6, rate=0.02)
 _RETRAINING = dataclasses.replace(_COARSE, epochs=16, rate=3e-3, distillation=TEACHER)
 _REFINING = dataclasses.replace(_RETRAINING, epochs=2, rate=2e-4, precision="float32")
+#: Of a point of a curve that starts from the one before it.
+_FURTHER = dataclasses.replace(_RETRAINING, epochs=4, rate=2e-3)
+_SHARES = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,13 +62,15 @@ class Experiment:
     settings: CompressionSettings
     #: Instead of our methods: weights of this many bits by Brevitas (``bench.uniform``).
     uniform: int | None = None
+    #: Name of the experiment with fewer zeros that this one starts from.
+    after: str | None = None
 
 
-def _escalate(bases, sparsity, kept=None):
+def _escalate(bases, sparsity, retraining=_RETRAINING):
     return CompressionSettings(
         dense=_DENSE,
         escalate=EscalateSettings(
-            bases=bases, kept=kept, sparsity=sparsity, retraining=_RETRAINING, refining=_REFINING
+            bases=bases, kept=None, sparsity=sparsity, retraining=retraining, refining=_REFINING
         ),
     )
 
@@ -85,28 +90,30 @@ def _penni(bases, zeros):
     )
 
 
+def _curve(name, bases, **network):
+    """Experiments from few zeros to many, each from the one before."""
+    found, before = {}, None
+    for share in _SHARES:
+        label = f"{name}-{bases}-{share:.2f}"
+        settings = _escalate(bases, share, _FURTHER if before else _RETRAINING)
+        found[label] = Experiment(**network, settings=settings, after=before)
+        before = label
+    return found
+
+
 _RESNET20 = {"model": "resnet20", "weights": "resnet20-cifar10-jpeg.pt"}
 _RESNET8 = {"model": "mlperf-tiny-resnet8.onnx"}
 #: By name, the most wanted first.
 EXPERIMENTS = {
-    "resnet20-6-0.60": Experiment(**_RESNET20, settings=_escalate(6, 0.6)),
-    "resnet20-6-0.85": Experiment(**_RESNET20, settings=_escalate(6, 0.85)),
+    **_curve("resnet20", 6, **_RESNET20),
     "resnet20-penni": Experiment(**_RESNET20, settings=_penni(5, 0.6)),
-    "resnet8-6-0.60": Experiment(**_RESNET8, settings=_escalate(6, 0.6)),
+    **_curve("resnet8", 6, **_RESNET8),
     **{
         f"resnet20-uniform-{bits}": Experiment(**_RESNET20, settings=_escalate(6, 0.6), uniform=bits)
         for bits in (2, 3, 4)
     },
-    **{
-        f"resnet20-{bases}-{sparsity:.2f}": Experiment(**_RESNET20, settings=_escalate(bases, sparsity))
-        for bases in (5, 4, 6)
-        for sparsity in (0.6, 0.85, 0.5, 0.7, 0.8, 0.9, 0.95)
-        if (bases, sparsity) not in ((6, 0.6), (6, 0.85))
-    },
-    **{
-        f"resnet8-6-{sparsity:.2f}": Experiment(**_RESNET8, settings=_escalate(6, sparsity))
-        for sparsity in (0.85, 0.5, 0.7, 0.8, 0.9, 0.95)
-    },
+    **_curve("resnet20", 5, **_RESNET20),
+    **_curve("resnet20", 4, **_RESNET20),
     "resnet56-penni": Experiment(model="resnet56", weights="resnet56-cifar10.th", settings=_penni(5, 0.8)),
 }
 
@@ -137,14 +144,20 @@ def run_experiment(name, experiment, data, folder, console):
         "date": datetime.date.today().isoformat(),
         "network": Path(experiment.model).stem,
         "settings": dataclasses.asdict(experiment.settings),
+        "after": experiment.after,
         "dense_operations": total(network_complexity(network), "dense").operations,
     }
+    start = None
+    if experiment.after is not None:
+        before = EXPERIMENTS[experiment.after].settings.replace(dense=None)
+        with steps.step(f"{name}: start from {experiment.after}"):
+            start = ternary_again(network, dataset, before, folder / experiment.after)
     with steps.step(f"{name}: compress") as show:
         run.progress = lambda phase, part, text: show(part, f"{phase} {text}")
         if experiment.uniform is not None:
             measured = _uniform(network, experiment, run)
         else:
-            measured = _compressed(network, experiment, run, name, folder / f"{name}.farthing")
+            measured = _compressed(network, experiment, run, start, folder / f"{name}.farthing")
     phases = [
         {key: value for key, value in dataclasses.asdict(phase).items() if key != "epochs"}
         for phase in run.phases
@@ -168,8 +181,9 @@ def _uniform(network, experiment, run):
     }
 
 
-def _compressed(network, experiment, run, name, path):
-    made = compress(network, run.dataset, experiment.settings.replace(dense=None), run, name=name)
+def _compressed(network, experiment, run, start, path):
+    settings = experiment.settings.replace(dense=None)
+    made = compress(network, run.dataset, settings, run, name=path.stem, start=start)
     if made.integers is None:
         work = network_complexity(made.network)
         return {

@@ -63,6 +63,43 @@ def test_an_experiment_is_measured(name, tmp_path, monkeypatch):
     assert len(headings) == len(row) and row[0] == name
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_an_experiment_starts_from_another(tmp_path, monkeypatch):
+    monkeypatch.setattr(compression, "load_model", lambda model, weights: small_network())
+    monkeypatch.setattr(compression, "load_dataset", lambda path: patterns())
+    settings = QUICK["patterns-ternary"]["settings"]
+    more = settings.replace(escalate=dataclasses.replace(ESCALATE, sparsity=0.8))
+    monkeypatch.setattr(
+        compression,
+        "EXPERIMENTS",
+        {
+            "few": compression.Experiment(model="patterns", settings=settings),
+            "many": compression.Experiment(model="patterns", settings=more, after="few"),
+        },
+    )
+    few, many = (
+        compression.run_experiment(
+            name, compression.EXPERIMENTS[name], tmp_path, tmp_path, Console(quiet=True)
+        )
+        for name in ("few", "many")
+    )
+    assert many["after"] == "few" and few["after"] is None
+    ends = next(phase for phase in few["phases"] if phase["name"] == "ternary-retrain")
+    begins = next(phase for phase in many["phases"] if phase["name"] == "ternary")
+    assert (begins["zeros"], begins["accuracy"]) == (ends["zeros"], ends["accuracy"])
+    assert many["sparsity"] > few["sparsity"]
+
+
+def test_every_curve_rises():
+    for name, experiment in compression.EXPERIMENTS.items():
+        if experiment.after is not None:
+            before = compression.EXPERIMENTS[experiment.after]
+            names = list(compression.EXPERIMENTS)
+            assert names.index(experiment.after) < names.index(name)
+            assert before.settings.escalate.sparsity < experiment.settings.escalate.sparsity
+            assert before.settings.escalate.bases == experiment.settings.escalate.bases
+
+
 def test_names_are_listed_without_data(monkeypatch):
     monkeypatch.delenv("FARTHING_DATA", raising=False)
     listed = CliRunner().invoke(compression.main, ["--list"])
