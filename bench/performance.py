@@ -135,7 +135,7 @@ def update(results, name, record):
 
 
 def build_board(results, seed=1):
-    """Build the bitstream of preset ``ulx3s-85f``, unless it is built, and put its numbers into the records of the networks that run on it."""
+    """Place and route preset ``ulx3s-85f``, unless it is built, and put its numbers into the records of the networks that run on it."""
     from fpga.boards import find_board
     from fpga.build import build as build_core
     from hw.accelerator import Accelerator
@@ -143,11 +143,10 @@ def build_board(results, seed=1):
     board = find_board("ulx3s-85f")
     folder = Path("build") / f"{board.name}-{BOARD.name}"
     details = {"preset": BOARD.name, "configuration": BOARD.to_dict()}
-    report = build_core(board, lambda: Accelerator(BOARD), folder, seed=seed, details=details)
-    # The accelerator's clock is the one that was asked for at the board's frequency.
-    clock = min(report["clocks"].values(), key=lambda one: abs(one["required_mhz"] * 1e6 - board.frequency))
+    report = build_core(board, lambda: Accelerator(BOARD), folder, seed=seed, details=details, slow=True)
     numbers = {
-        "fmax_mhz": clock["achieved_mhz"],
+        # The PLL's clock is far faster than what runs behind its gate.
+        "fmax_mhz": min(clock["achieved_mhz"] for clock in report["clocks"].values()),
         **{name: report["resources"][name]["used"] for name in ("luts", "dsps", "block_rams")},
         "verilog_sha256": verilog_hash(BOARD),
     }

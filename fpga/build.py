@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from fpga import __version__
-from fpga.report import check_fit, check_timing, read_place_and_route, read_synthesis
+from fpga.report import check_fit, check_timing, misses, read_place_and_route, read_synthesis
 from fpga.sharing import share_modules
 from fpga.tools import MEMORY_LIMIT, BuildFailure, find_tools, run_tool, tool_versions
 from fpga.top import BoardTop
@@ -68,6 +68,7 @@ def build(
     details=None,
     time_limit=7200,
     memory_limit=MEMORY_LIMIT,
+    slow=False,
     progress=lambda step: None,
 ):
     """Make ``farthing.bit``, ``farthing.svf`` and ``report.json`` in ``folder``; intermediate files are in ``work``.
@@ -90,6 +91,8 @@ def build(
         Seconds that each tool may take.
     memory_limit : float
         GiB of address space that each tool may take.
+    slow : bool
+        A design that misses its clock is reported all the same, and leaves no bitstream: to measure how fast it is.
     progress : function
         Called with the name of each step as it starts.
 
@@ -102,7 +105,7 @@ def build(
     Raises
     ------
     BuildFailure
-        If a tool is missing or fails, or the design does not fit or is too slow.
+        If a tool is missing or fails, or the design does not fit, or is too slow and not ``slow``.
     """
     folder = Path(folder)
     report_path = folder / "report.json"
@@ -148,9 +151,12 @@ def build(
         elif tool == "nextpnr-ecp5":
             report.update(read_place_and_route(work / "report.json"))
             _name_frequency(report["clocks"], board)
+            if slow and misses(report["clocks"]):
+                break
             check_timing(report["clocks"])
-    for name in PRODUCTS:
-        replace_file(folder / name, (work / name).read_bytes())
+    else:
+        for name in PRODUCTS:
+            replace_file(folder / name, (work / name).read_bytes())
     replace_file(report_path, json.dumps(report, indent=2) + "\n")
     return report
 
