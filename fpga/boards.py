@@ -36,8 +36,6 @@ class Board:
     frequency: int = 50_000_000
     #: Placer of nextpnr: on a part that is nearly full ``static`` needs a fifth less wire than ``heap``.
     placer: str = "static"
-    #: Router of nextpnr: ``router1`` comes to no end on a part that is nearly full.
-    router: str = "router2"
     #: Bits per second of the host link, through the board's USB serial bridge.
     baud: int = 1_000_000
 

@@ -1,10 +1,30 @@
 """What all commands share: expected errors in one line, packages that may be missing, the terminal."""
 
 import importlib.util
+from pathlib import Path
 
 import click
 
-__all__ = ["Commands", "Failure", "console", "require"]
+__all__ = ["Commands", "Failure", "console", "output_option", "preset_option", "require", "time_limit_option"]
+
+
+def preset_option(help="Configuration of the accelerator."):
+    """The option ``--preset`` of a command that needs one."""
+    return click.option("--preset", default="small", show_default=True, help=help)
+
+
+def output_option(help):
+    """The option ``-o`` of a command that writes one file."""
+    return click.option(
+        "-o", "--output", required=True, type=click.Path(path_type=Path, dir_okay=False), help=help
+    )
+
+
+def time_limit_option(seconds, help):
+    """The option ``--time-limit`` of a command that waits for other programs."""
+    return click.option(
+        "--time-limit", default=seconds, show_default=True, type=click.FloatRange(min=1), help=help
+    )
 
 
 class Failure(click.ClickException):

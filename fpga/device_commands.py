@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from fpga.commands import Failure, console, require
+from fpga.commands import Failure, console, preset_option, require, time_limit_option
 
 __all__ = ["doctor", "program", "run"]
 
@@ -70,16 +70,8 @@ def run(image, inputs, target, preset, baud, time_limit, output, as_json):
 @click.command()
 @click.argument("bitstream", required=False, type=click.Path(path_type=Path))
 @click.option("--board", "board_name", help="The board  [default: that of the build].")
-@click.option(
-    "--preset", default="small", show_default=True, help="Of the build, where no BITSTREAM is named."
-)
-@click.option(
-    "--time-limit",
-    default=300.0,
-    show_default=True,
-    type=click.FloatRange(min=1),
-    help="Seconds that it may take.",
-)
+@preset_option("Of the build, where no BITSTREAM is named.")
+@time_limit_option(300.0, "Seconds that it may take.")
 def program(bitstream, board_name, preset, time_limit):
     """Load a bitstream into a board.
 

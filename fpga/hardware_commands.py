@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from fpga.commands import Failure, console, require
+from fpga.commands import Failure, console, output_option, preset_option, require, time_limit_option
 
 __all__ = ["build", "demo", "verilog"]
 
@@ -18,7 +18,7 @@ __all__ = ["build", "demo", "verilog"]
     "--images", default=8, show_default=True, type=click.IntRange(min=1), help="Images to simulate."
 )
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Of the training.")
-@click.option("--preset", default="small", show_default=True, help="Configuration of the accelerator.")
+@preset_option()
 def demo(folder, images, seed, preset):
     """Train, compress, generate, simulate, compare.
 
@@ -40,14 +40,8 @@ def demo(folder, images, seed, preset):
 
 
 @click.command()
-@click.option("--preset", default="small", show_default=True, help="Configuration of the accelerator.")
-@click.option(
-    "-o",
-    "--output",
-    required=True,
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="File to write.",
-)
+@preset_option()
+@output_option("File to write.")
 @click.option(
     "--bus",
     default="bytes",
@@ -68,20 +62,15 @@ def verilog(preset, output, bus):
 
 @click.command()
 @click.option("--board", "board_name", required=True, help="Board to build for.")
-@click.option("--preset", default="small", show_default=True, help="Configuration of the accelerator.")
+@preset_option()
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Folder  [default: build/BOARD-PRESET]."
 )
 @click.option("--clock", type=click.FloatRange(min=1), help="Clock in MHz instead of the board's.")
 @click.option("--baud", type=click.IntRange(min=1), help="Of the serial line instead of the board's.")
 @click.option("--seed", default=1, show_default=True, type=click.IntRange(min=0), help="Of the placer.")
-@click.option(
-    "--time-limit",
-    default=7200.0,
-    show_default=True,
-    type=click.FloatRange(min=1),
-    help="Seconds of each tool.",
-)
+@click.option("--placer", type=click.Choice(["heap", "static"]), help="Of nextpnr, instead of the board's.")
+@time_limit_option(7200.0, "Seconds of each tool.")
 @click.option(
     "--memory-limit",
     default=12.0,
@@ -89,7 +78,7 @@ def verilog(preset, output, bus):
     type=click.FloatRange(min=0, min_open=True),
     help="GiB of each tool.",
 )
-def build(board_name, preset, output, clock, baud, seed, time_limit, memory_limit):
+def build(board_name, preset, output, clock, baud, seed, placer, time_limit, memory_limit):
     """Make a bitstream, and report what it uses and how fast it is."""
     from fpga.boards import find_board
     from hw.config import Config
@@ -100,6 +89,8 @@ def build(board_name, preset, output, clock, baud, seed, time_limit, memory_limi
         board = board.replace(frequency=round(clock * 1e6))
     if baud is not None:
         board = board.replace(baud=baud)
+    if placer is not None:
+        board = board.replace(placer=placer)
     require("fpga", ["amaranth_boards"])
     from fpga.build import build as build_core
     from fpga.report import show

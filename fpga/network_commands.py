@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from fpga.commands import console, require
+from fpga.commands import console, output_option, preset_option, require
 
 __all__ = ["compile_", "compress", "inspect", "roofline"]
 
@@ -20,13 +20,7 @@ __all__ = ["compile_", "compress", "inspect", "roofline"]
     show_default=True,
     help="mnist, cifar10, or a folder or zip of images in folders by class.",
 )
-@click.option(
-    "-o",
-    "--output",
-    required=True,
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Network file to write.",
-)
+@output_option("Network file to write.")
 @click.option(
     "--weights", type=click.Path(path_type=Path, dir_okay=False), help="State dict for a network by name."
 )
@@ -202,14 +196,8 @@ def _numbers(text):
 
 @click.command("compile")
 @click.argument("network", type=click.Path(path_type=Path))
-@click.option("--preset", default="small", show_default=True, help="Configuration of the accelerator.")
-@click.option(
-    "-o",
-    "--output",
-    required=True,
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Image file to write.",
-)
+@preset_option()
+@output_option("Image file to write.")
 def compile_(network, preset, output):
     """Pack a network file for one configuration of the accelerator."""
     from hw.config import Config
@@ -248,7 +236,7 @@ def inspect(file, preset):
 
 @click.command()
 @click.argument("network", type=click.Path(path_type=Path))
-@click.option("--preset", default="small", show_default=True, help="Configuration of the accelerator.")
+@preset_option()
 @click.option(
     "--clock", default=50.0, show_default=True, type=click.FloatRange(0, min_open=True), help="In MHz."
 )
@@ -259,13 +247,7 @@ def inspect(file, preset):
     type=click.FloatRange(0, min_open=True),
     help="Bytes a second of the host link; the default is a serial line of 1 MBd.",
 )
-@click.option(
-    "-o",
-    "--output",
-    required=True,
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Picture to write, .svg or .png.",
-)
+@output_option("Picture to write, .svg or .png.")
 def roofline(network, preset, clock, link, output):
     """Draw what a configuration could reach on each layer of a network file, and what it does.
 

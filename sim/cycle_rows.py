@@ -63,8 +63,8 @@ Walk = namedtuple(
     "pixels step chunks chunk_step stages concentrates width lanes lookahead ahead ring_mask "
     "passes of_z words word_step z_step mask_step offsets",
 )
-#: Where things lie in memory behind the fields of a row, and masks of their numbers. Of each pixel that was released: in the pools. Of
-#: what was written to the FIFO: when, flags. When each was taken.
+#: Where things lie in memory behind the fields of a row, and masks of their numbers. Of what was
+#: written to the FIFO: when, flags. When each was taken. Beside them, the mask of pixels in the pools.
 Places = namedtuple("Places", "pixel_mask queue taken queue_mask size")
 
 # The next word: pass, pixel, word, z and word of that; where its pixel is fed, its first chunk.
@@ -148,7 +148,7 @@ def take_z(m, r, places, cycle):
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _has_room(m, r, places, ahead, g):
+def _when_room(m, r, places, ahead, g):
     """First cycle from ``g`` on in which the row sees few enough ``z`` in the FIFO, ``NEVER`` if that is not known.
 
     What is written that early comes of words before this one.
@@ -206,7 +206,7 @@ def run_row(m, r, places, walk, ring, written, w, nonzero, masks, cut):
             g = max(m[r + _G], m[ring + (chunk & ring_mask)]) + 1
             if walk.concentrates:
                 g = max(g, m[r + _U2])
-            g = _has_room(m, r, places, ahead, g)
+            g = _when_room(m, r, places, ahead, g)
             if g == NEVER:
                 m[r + _FULL] = 1
                 return freed

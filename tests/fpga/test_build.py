@@ -1,5 +1,6 @@
 import json
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,18 @@ def test_plan_holds_the_pll_and_no_path():
         assert str(Path(__file__).parents[2]) not in (text if isinstance(text, str) else text.decode())
     assert plan.digest() == prepare(BOARD.replace(frequency=62_500_000), Echo()).digest()
     assert plan.digest() != prepare(BOARD, Echo()).digest()
+
+
+@pytest.mark.parametrize("placer", ["heap", "static"])
+def test_plan_asks_for_the_placer(placer):
+    plan = prepare(BOARD.replace(placer=placer), Echo(), seed=7)
+    (command,) = (
+        command
+        for command in json.loads(plan.files[f"build_{NAME}.json"])["commands"]
+        if command[0] == "nextpnr-ecp5"
+    )
+    options = dict(pairwise(command))
+    assert (options["--placer"], options["--seed"]) == (placer, "7")
 
 
 def test_missing_tool_is_named(monkeypatch, tmp_path):
