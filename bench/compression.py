@@ -46,7 +46,7 @@ _COARSE = TrainingSettings(
 #: Fine-tuning of the dense network, the same for all: what every loss is measured against.
 _DENSE = dataclasses.replace(_COARSE, optimiser="sgd", epochs=6, rate=0.02)
 _RETRAINING = dataclasses.replace(_COARSE, epochs=16, rate=3e-3, distillation=TEACHER)
-_REFINING = dataclasses.replace(_RETRAINING, epochs=2, rate=2e-4, precision="float32")
+_REFINING = dataclasses.replace(_RETRAINING, epochs=1, rate=2e-4, precision="float32")
 #: Of a point of a curve that starts from the one before it.
 _FURTHER = dataclasses.replace(_RETRAINING, epochs=4, rate=2e-3)
 _SHARES = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95)
