@@ -42,11 +42,11 @@ class RingCopy(wiring.Component):
     Members
     -------
     start, i
-        As of ``InputRing``; ``i`` is always ready.
+        As of ``InputRing``; ``i`` is always ready. Readers ask for nothing in the two cycles after ``start``.
     passed_by : array of counters, in, one for each class of rows
         Chunks before the first pixel of a class.
     step : in
-        Chunks from one pixel of a reader to its next. Stable like ``passed_by`` from a cycle before ``start`` until the ring is empty.
+        Chunks from one pixel of a reader to its next. Stable like ``passed_by`` from ``start`` until the ring is empty.
     readers : array of ``ReaderSignature``, in
     near_full : out, one bit for each reader
     """
@@ -75,7 +75,9 @@ class RingCopy(wiring.Component):
         )
         write_port = entries.write_port()
         write_address = Signal(range(depth))
-        arriving, write = Signal.like(self.i.payload), Signal()
+        # All that comes from afar comes through a register.
+        arriving, write, start = Signal.like(self.i.payload), Signal(), Signal()
+        step, passed_by = settled(m, self.step), [settled(m, number) for number in self.passed_by]
         m.d.comb += [
             write_port.addr.eq(write_address),
             write_port.data.eq(arriving),
@@ -84,14 +86,15 @@ class RingCopy(wiring.Component):
         m.d.sync += [
             arriving.eq(self.i.payload),
             write.eq(self.i.valid),
+            start.eq(self.start),
             write_address.eq(write_address + write),
         ]
         for index, reader in enumerate(self.readers):
             read_port = entries.read_port(domain="comb")
             base = Signal(range(depth), name=f"base_{index}")
             level = Signal(range(-config.classes * config.chunks, depth + 1), name=f"level_{index}")
-            released = Mux(reader.advance, self.step, 0)
-            first = self.passed_by[index % config.classes]
+            released = Mux(reader.advance, step, 0)
+            first = passed_by[index % config.classes]
             m.d.comb += [
                 read_port.addr.eq(base + reader.offset),
                 reader.entry.eq(read_port.data),
@@ -102,7 +105,7 @@ class RingCopy(wiring.Component):
                 level.eq(level + write - released),
                 self.near_full[index].eq(level > depth - config.ring_unseen),
             ]
-            with m.If(self.start):
+            with m.If(start):
                 m.d.sync += [base.eq(write_address + first), level.eq(-first)]
         return m
 
@@ -133,7 +136,7 @@ class InputRing(wiring.Component):
     start : in
         Begins a layer; the ring must be empty.
     pixel_chunks : in
-        Entries of one pixel. Stable from two cycles before ``start`` until the ring is empty.
+        Entries of one pixel. Stable from the cycle before ``start`` until the ring is empty.
     squares, last_upper, last_left : in
         Likewise. Fields of the layer.
     i : stream of ``ring_layout``, in

@@ -29,11 +29,11 @@ def _ring(squares):
         InputRing(CONFIG, 2), static=["last_upper", "last_left"], driven=["squares", "start", "pixel_chunks"]
     )
     m, dut = harness.module, harness.dut
-    start, begun, running = harness.free("start"), Signal(3), Signal()
+    start, begun, running = harness.free("start"), Signal(), Signal()
     m.d.comb += [dut.squares.eq(squares), dut.pixel_chunks.eq(CHUNKS), dut.start.eq(start)]
-    m.d.sync += [begun.eq(Cat(1, begun)), running.eq(running | start)]
-    # A layer begins when its description has been there for a while; then entries come.
-    harness.assume(~start | (begun.all() & ~running))
+    m.d.sync += [begun.eq(1), running.eq(running | start)]
+    # A layer begins when its description has been there for a cycle; then entries come.
+    harness.assume(~start | (begun & ~running))
     harness.assume(~dut.i.valid | running)
 
     enters = dut.i.valid & dut.i.ready
