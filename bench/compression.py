@@ -121,6 +121,11 @@ EXPERIMENTS = {
 def run_experiment(name, experiment, data, folder, console):
     """Compress, measure, and give what is stored of the experiment ``name``.
 
+    Of ESCALATE ``accuracy_float`` is that of ternary coefficients before anything is rounded to 8 bits, ``accuracy_integer`` that of the
+    accelerator's integers; of uniform weights the latter is that of fake-quantised numbers. ``ratio`` is 32-bit dense bits over bits of the
+    image, with masks; ``ratio_zeros_free`` counts neither zeros nor masks. ``epochs`` and ``seconds`` are those after the dense network, and
+    after the experiment that this one started ``after``.
+
     Parameters
     ----------
     data : Path
@@ -140,13 +145,6 @@ def run_experiment(name, experiment, data, folder, console):
         run.train("dense", network, experiment.settings.dense)
     run = Run(dataset=dataset, folder=folder / name)
     run.folder.mkdir(parents=True, exist_ok=True)
-    stored = {
-        "date": datetime.date.today().isoformat(),
-        "network": Path(experiment.model).stem,
-        "settings": dataclasses.asdict(experiment.settings),
-        "after": experiment.after,
-        "dense_operations": total(network_complexity(network), "dense").operations,
-    }
     start = None
     if experiment.after is not None:
         before = EXPERIMENTS[experiment.after].settings.replace(dense=None)
@@ -162,7 +160,22 @@ def run_experiment(name, experiment, data, folder, console):
         {key: value for key, value in dataclasses.asdict(phase).items() if key != "epochs"}
         for phase in run.phases
     ]
-    return stored | measured | {"dense_accuracy": run.phases[0].accuracy, "phases": phases}
+    method = experiment.settings.escalate or experiment.settings.penni
+    return {
+        "name": name,
+        "network": Path(experiment.model).stem,
+        "bases": method.bases,
+        "epochs": sum(len(phase.epochs) for phase in run.phases),
+        "accuracy_dense": run.phases[0].accuracy,
+        **measured,
+        "seed": method.retraining.seed,
+        "seconds": round(sum(phase.seconds for phase in run.phases), 1),
+        "command": f"python -m bench.compression --only {name}",
+        "date": datetime.date.today().isoformat(),
+        "after": experiment.after,
+        "settings": dataclasses.asdict(experiment.settings),
+        "phases": phases,
+    }
 
 
 def _uniform(network, experiment, run):
@@ -173,11 +186,22 @@ def _uniform(network, experiment, run):
     made = run.phase("uniform", uniform_network, network, experiment.uniform)
     run.train("retrain", made, escalate.retraining, teacher=network)
     run.train("refine", made, escalate.refining, teacher=network)
+    bits = uniform_bits(made)
+    work = total(network_complexity(network), "dense")
+    ratio = 32 * work.parameters / bits
     return {
-        "accuracy": run.phases[-1].accuracy,
-        "image_bits": uniform_bits(made),
+        "method": "uniform",
+        "weight_bits": experiment.uniform,
+        "bases": None,
+        "sparsity": 0.0,
+        "accuracy_float": None,
+        "accuracy_integer": run.phases[-1].accuracy,
+        "operations": work.operations,
+        "flops_cut": 0.0,
+        "image_bits": bits,
+        "ratio": ratio,
+        "ratio_zeros_free": ratio,
         "cycles": uniform_cycles(made, Config.preset(PRESET).multipliers),
-        "uniform": experiment.uniform,
     }
 
 
@@ -186,19 +210,34 @@ def _compressed(network, experiment, run, start, path):
     made = compress(network, run.dataset, settings, run, name=path.stem, start=start)
     if made.integers is None:
         work = network_complexity(made.network)
+        cut, dense = total(work).operations, total(network_complexity(network), "dense").operations
         return {
-            "accuracy": made.accuracy,
-            "operations": total(work).operations,
-            "penni_operations": sum(layer.penni_operations for layer in work),
+            "method": "penni",
             "sparsity": made.phases[-1].zeros,
+            "accuracy_float": made.accuracy,
+            "accuracy_integer": None,
+            "operations": cut,
+            "flops_cut": 1 - cut / dense,
+            "flops_cut_as_penni": 1 - sum(layer.penni_operations for layer in work) / dense,
+            **dict.fromkeys(("image_bits", "ratio", "ratio_zeros_free", "cycles")),
         }
     write_network(path, made.integers)
     images, labels = run.test_split()
     integers = integer_logits(made.integers, images).argmax(1)
+    point = measure_point(path, run.dataset, Config.preset(PRESET))
+    trained = next(phase for phase in made.phases if phase.name == "ternary-retrain")
     return {
-        "accuracy": float((integers == labels).mean()),
+        "method": "escalate",
+        "sparsity": point["sparsity"],
+        "accuracy_float": trained.accuracy,
+        "accuracy_integer": float((integers == labels).mean()),
         "agreement": float((integers == logits(made.network, images).argmax(1).numpy()).mean()),
-        **measure_point(path, run.dataset, Config.preset(PRESET)),
+        "operations": point["operations"],
+        "flops_cut": 1 - point["operations"] / point["dense_operations"],
+        "image_bits": point["image_bits"],
+        "ratio": point["dense_bits"] / point["image_bits"],
+        "ratio_zeros_free": point["dense_bits"] / point["zeros_free_bits"],
+        "cycles": point["cycles"],
     }
 
 
@@ -207,7 +246,7 @@ def _compressed(network, experiment, run, start, path):
 @click.option("--only", multiple=True, type=click.Choice(list(EXPERIMENTS)), help="Run these, stored or not.")
 def main(listed, only):
     """Run the experiments that are not stored, in their order."""
-    stored = _stored()
+    stored = {record["name"]: record for record in _stored()}
     if listed:
         for name in EXPERIMENTS:
             click.echo(f"{name} {stored[name]['date'] if name in stored else '-'}")
@@ -220,7 +259,9 @@ def main(listed, only):
     for name in only or [name for name in EXPERIMENTS if name not in stored]:
         result = run_experiment(name, EXPERIMENTS[name], Path(data), FOLDER, Console())
         # Another process may have stored one in the meantime.
-        replace_file(RESULT, json.dumps(_stored() | {name: result}, indent=1) + "\n")
+        records = [record for record in _stored() if record["name"] != name] + [result]
+        records.sort(key=lambda record: list(EXPERIMENTS).index(record["name"]))
+        replace_file(RESULT, json.dumps(records, indent=1) + "\n")
         write_page()
 
 
@@ -230,7 +271,7 @@ def write_page():
 
 
 def _stored():
-    return json.loads(RESULT.read_text()) if RESULT.exists() else {}
+    return json.loads(RESULT.read_text()) if RESULT.exists() else []
 
 
 if __name__ == "__main__":

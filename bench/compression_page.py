@@ -8,75 +8,106 @@ PAGE = Path(__file__).parents[1] / "docs" / "compression.md"
 
 
 def experiment_tables(stored):
-    """``[(title, headings, rows)]`` of strings, of experiments by name."""
-    ternary = {name: record for name, record in stored.items() if "agreement" in record}
-    uniform = {name: record for name, record in stored.items() if "uniform" in record}
-    real = {name: record for name, record in stored.items() if "penni_operations" in record}
-    found = [_ternary(ternary), _uniform(uniform), _real(real)]
+    """``[(title, headings, rows)]`` of strings, of a list of experiments."""
+    found = [
+        table([record for record in stored if record["method"] == method])
+        for method, table in (("escalate", _ternary), ("uniform", _uniform), ("penni", _real))
+    ]
     return [table for table in found if table[2]]
 
 
-def _accuracies(record):
-    before, after = record["dense_accuracy"], record["accuracy"]
-    return [f"{before:.2%}", f"{after:.2%}", f"{100 * (before - after):.2f}"]
+def _lost(record, after):
+    return f"{100 * (record['accuracy_dense'] - record[after]):.2f}"
 
 
 def _ternary(stored):
-    headings = ["experiment", "zeros", "dense top-1", "integers", "points lost", "as the twin"]
     rows = [
         [
-            name,
+            record["name"],
             f"{record['sparsity']:.1%}",
-            *_accuracies(record),
+            f"{record['accuracy_dense']:.2%}",
+            f"{record['accuracy_float']:.2%}",
+            f"{record['accuracy_integer']:.2%}",
+            _lost(record, "accuracy_integer"),
             f"{record['agreement']:.2%}",
             f"{record['cycles']:,.0f}",
+            f"{record['flops_cut']:.1%}",
             f"{record['image_bits']:,}",
-            f"{record['dense_bits'] / record['image_bits']:.1f}",
-            f"{record['operations'] / 1e6:.2f} M",
-            f"{record['dense_operations'] / 1e6:.2f} M",
+            f"{record['ratio']:.1f}",
+            f"{record['ratio_zeros_free']:.1f}",
+            str(record["epochs"]),
+            f"{record['seconds'] / 60:,.0f}",
             record["date"],
         ]
-        for name, record in stored.items()
+        for record in stored
     ]
-    headings += ["cycles", "image bits", "times smaller", "operations", "dense multiply-adds", "date"]
+    headings = [
+        "experiment",
+        "zeros",
+        "dense top-1",
+        "ternary",
+        "integers",
+        "points lost",
+        "as the twin",
+        "cycles",
+    ]
+    headings += ["operations cut", "image bits", "ratio", "ratio, zeros free", "epochs", "minutes", "date"]
     return "ESCALATE: ternary coefficients and 8-bit integers, NAME-BASES-ZEROS", headings, rows
 
 
 def _uniform(stored):
+    rows = [
+        [
+            record["name"],
+            f"{record['accuracy_dense']:.2%}",
+            f"{record['accuracy_integer']:.2%}",
+            _lost(record, "accuracy_integer"),
+            f"{record['image_bits']:,}",
+            f"{record['ratio']:.1f}",
+            f"{record['cycles']:,.0f}",
+            str(record["epochs"]),
+            f"{record['seconds'] / 60:,.0f}",
+            record["date"],
+        ]
+        for record in stored
+    ]
     headings = [
         "experiment",
         "dense top-1",
         "quantised",
         "points lost",
         "bits",
+        "ratio",
         "cycles, dense ideal",
-        "date",
     ]
-    rows = [
-        [
-            name,
-            *_accuracies(record),
-            f"{record['image_bits']:,}",
-            f"{record['cycles']:,.0f}",
-            record["date"],
-        ]
-        for name, record in stored.items()
-    ]
+    headings += ["epochs", "minutes", "date"]
     return "The alternative: uniform weights of few bits (Brevitas), same teacher and epochs", headings, rows
 
 
 def _real(stored):
-    headings = ["experiment", "zeros", "dense top-1", "compressed", "points lost"]
     rows = [
         [
-            name,
+            record["name"],
             f"{record['sparsity']:.1%}",
-            *_accuracies(record),
-            f"{1 - record['operations'] / record['dense_operations']:.1%}",
-            f"{1 - record['penni_operations'] / record['dense_operations']:.1%}",
+            f"{record['accuracy_dense']:.2%}",
+            f"{record['accuracy_float']:.2%}",
+            _lost(record, "accuracy_float"),
+            f"{record['flops_cut']:.1%}",
+            f"{record['flops_cut_as_penni']:.1%}",
+            str(record["epochs"]),
+            f"{record['seconds'] / 60:,.0f}",
             record["date"],
         ]
-        for name, record in stored.items()
+        for record in stored
     ]
-    headings += ["operations cut", "as PENNI counts", "date"]
+    headings = [
+        "experiment",
+        "zeros",
+        "dense top-1",
+        "compressed",
+        "points lost",
+        "operations cut",
+        "as PENNI counts",
+    ]
+    headings += ["epochs", "minutes", "date"]
     return "PENNI: real coefficients", headings, rows
