@@ -1,5 +1,7 @@
 """What there is by name, what it was trained to see of an image, and weights from files."""
 
+import pickle
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +19,7 @@ from .resnet_cifar import CifarResNet
 from .resnet_tiny import TinyResNet
 from .vgg import VGG16
 
-__all__ = ["build", "load_weights", "names", "pixels_for"]
+__all__ = ["build", "load_weights", "names", "pixels_for", "read_state"]
 
 _IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 _CIFAR = {"mean": (0.4914, 0.4822, 0.4465), "std": (0.2470, 0.2435, 0.2616)}
@@ -91,6 +93,39 @@ def pixels_for(name, *, size=None) -> Pixels:
     return pixels_of(channels, size or height, size or width, **entry.statistics)
 
 
+def read_state(path):
+    """The tensors of a state dict by name, from a file of ``torch.save``; code in it is refused, never run.
+
+    Parameters
+    ----------
+    path : str or Path
+        Of the state dict by itself or under ``"state_dict"``, its names with or without ``module.`` before them.
+
+    Raises
+    ------
+    ValueError
+        If the file holds no such thing.
+    """
+    try:
+        # What is warned of is refused.
+        with warnings.catch_warnings(action="ignore"):
+            state = torch.load(Path(path), map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ValueError(
+            f"{path}: expected a state dict of torch.save, got other things than tensors, whose loading could run code; "
+            "save module.state_dict()"
+        ) from error
+    except Exception as error:
+        lines = str(error).splitlines() or [type(error).__name__]
+        raise ValueError(
+            f"{path}: expected a state dict of torch.save, got {lines[0]}; save module.state_dict()"
+        ) from error
+    state = state.get("state_dict", state) if isinstance(state, dict) else None
+    if not state or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise ValueError(f"{path}: expected a state dict, got something else; save module.state_dict()")
+    return {name.removeprefix("module."): value for name, value in state.items()}
+
+
 def load_weights(module, path):
     """Puts a state dict from a file into a module.
 
@@ -106,17 +141,7 @@ def load_weights(module, path):
     ValueError
         If the file holds no such thing, or a name or shape is not the module's.
     """
-    try:
-        state = torch.load(Path(path), map_location="cpu", weights_only=True)
-    except Exception as error:
-        lines = str(error).splitlines() or [type(error).__name__]
-        raise ValueError(
-            f"{path}: expected a state dict of torch.save, got {lines[0]}; save module.state_dict()"
-        ) from error
-    state = state.get("state_dict", state) if isinstance(state, dict) else None
-    if not state or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise ValueError(f"{path}: expected a state dict, got something else; save module.state_dict()")
-    state = {name.removeprefix("module."): value for name, value in state.items()}
+    state = read_state(path)
     own = module.state_dict()
     # Files of older PyTorch do not count batches.
     missing = [name for name in own if name not in state and not name.endswith("num_batches_tracked")]
