@@ -182,10 +182,10 @@ def _uniform(network, experiment, run):
     from .uniform import uniform_bits, uniform_cycles, uniform_network
 
     escalate = experiment.settings.escalate
-    run.phase("dense", lambda: network)
+    run.teacher = run.phase("dense", lambda: network)
     made = run.phase("uniform", uniform_network, network, experiment.uniform)
-    run.train("retrain", made, escalate.retraining, teacher=network)
-    run.train("refine", made, escalate.refining, teacher=network)
+    run.train("retrain", made, escalate.retraining)
+    run.train("refine", made, escalate.refining)
     bits = uniform_bits(made)
     work = total(network_complexity(network), "dense")
     ratio = 32 * work.parameters / bits

@@ -85,9 +85,10 @@ class Network(nn.Module):
 
     def replaced(self, units):
         """Network of the same layers in which ``units``, by layer name, stand for the present ones; these are shared."""
-        return Network(
+        made = Network(
             self.pixels, self.layers, {layer.name: unit for layer, unit in self.units()} | dict(units)
         )
+        return made.train(self.training)
 
     def read(self, images):
         """The tensor ``"input"`` of images."""
@@ -172,6 +173,10 @@ class ConvolutionUnit(nn.Module):
     def kernel(self):
         """Weights [K, C / groups, R, S]."""
         raise NotImplementedError
+
+    def sparse_numbers(self):
+        """The numbers that the kernel is made of, where zeros among them are not stored; ``None`` where all are."""
+        return None
 
     def narrowed(self, outputs, inputs, layer):
         """A copy with only some of the channels.

@@ -85,12 +85,12 @@ def compress(network, dataset, settings, run, *, name="network", start=None):
         network = run.phase("dense", lambda: network)
     else:
         network = run.train("dense", network, settings.dense)
-    teacher, integers, ternary = network, None, None
+    run.teacher, integers, ternary = network, None, None
     if settings.penni is not None:
         network = penni(network, settings.penni, run)
     if settings.escalate is not None:
-        ternary = train_ternary(network, settings.escalate, run, teacher=teacher, start=start)
-        network = train_integers(ternary, settings.escalate, run, teacher=teacher)
+        ternary = train_ternary(network, settings.escalate, run, start=start)
+        network = train_integers(ternary, settings.escalate, run)
         integers = integer_network(network, name)
     return Compressed(network=network, integers=integers, ternary=ternary, phases=tuple(run.phases))
 

@@ -11,7 +11,6 @@ from .decomposition import decompose, rebuild
 
 __all__ = [
     "DecomposedConvolution",
-    "coefficient_count",
     "coefficient_penalty",
     "decompose_network",
     "decomposed_units",
@@ -61,6 +60,9 @@ class DecomposedConvolution(ConvolutionUnit):
     def kernel(self):
         return rebuild(self.combination(), self.bases)
 
+    def sparse_numbers(self):
+        return self.combination()
+
     def narrowed(self, outputs, inputs, layer):
         """As for every unit; a basis that no coefficient is left for goes too, unless it is the last."""
         unit = super().narrowed(outputs, inputs, layer)
@@ -99,12 +101,3 @@ def decompose_network(network, plans):
 def coefficient_penalty(network):
     """Sum of the magnitudes of all coefficients: the penalty of PENNI."""
     return sum(unit.combination().abs().sum() for _, unit in decomposed_units(network))
-
-
-def coefficient_count(network):
-    """Coefficients that are not zero, and all, of a network."""
-    units = [module for module in network.modules() if isinstance(module, DecomposedConvolution)]
-    return (
-        sum(int(torch.count_nonzero(unit.combination())) for unit in units),
-        sum(unit.coefficients.numel() for unit in units),
-    )

@@ -66,7 +66,7 @@ class EscalateSettings:
             )
 
 
-def train_ternary(network, settings, run, *, teacher, start=None):
+def train_ternary(network, settings, run, *, start=None):
     """The first half: ternary coefficients, trained until they have the zeros asked for, by phases recorded in ``run``.
 
     Parameters
@@ -75,8 +75,6 @@ def train_ternary(network, settings, run, *, teacher, start=None):
         Trained; may have been decomposed by PENNI. Stays as it is.
     settings : EscalateSettings
     run : Run
-    teacher : sw.model.Network
-        Teaches where settings distil.
     start : sw.model.Network or None
         What this function gave for the same ``network`` and fewer zeros: training goes on from there. Stays as it is.
 
@@ -100,12 +98,11 @@ def train_ternary(network, settings, run, *, teacher, start=None):
         "ternary-retrain",
         made,
         settings.retraining,
-        teacher=teacher if settings.retraining.distillation else None,
         on_step=_ramp(made, settings),
     )
 
 
-def train_integers(ternary, settings, run, *, teacher):
+def train_integers(ternary, settings, run):
     """The second half: what ``train_ternary`` gave, on grids of integers.
 
     Returns
@@ -122,9 +119,7 @@ def train_integers(ternary, settings, run, *, teacher):
     limits = settings.limits or IntegerLimits.of()
     images = calibration_images(run.dataset, settings.calibration)
     twin = run.phase("quantise", lambda: quantised_network(made, calibrate(made, images), limits))
-    return run.train(
-        "refine", twin, settings.refining, teacher=teacher if settings.refining.distillation else None
-    )
+    return run.train("refine", twin, settings.refining)
 
 
 def _ramp(network, settings):

@@ -72,13 +72,12 @@ def penni(network, settings, run):
         "retrain",
         made,
         settings.retraining,
-        teacher=network if settings.retraining.distillation else None,
         penalty=lambda trained: settings.penalty * coefficient_penalty(trained),
         on_epoch=lambda trained, epoch: alternate(trained, epoch, settings.interval),
     )
     alternate(made, None, settings.interval)
     made = run.phase("prune", _pruned, made, settings)
-    run.train("tune", made, settings.tuning, teacher=network if settings.tuning.distillation else None)
+    run.train("tune", made, settings.tuning)
     return run.phase("shrink", lambda: shrink(made).network)
 
 

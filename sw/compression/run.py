@@ -1,5 +1,6 @@
 """A compression under way: named phases with time, accuracy and zeros, and training that can be resumed."""
 
+import itertools
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import torch
 
 from ..training import accuracy, train
-from .decomposed import coefficient_count
+from .zeros import nonzero_count
 
 __all__ = ["Phase", "Run"]
 
@@ -19,7 +20,7 @@ class Phase:
     name: str
     #: Share of the test images that are classified rightly.
     accuracy: float
-    #: Share of zeros among the coefficients, or ``None`` where there are none yet.
+    #: Share of zeros among coefficients or pruned weights, or ``None`` where there are none yet.
     zeros: float | None
     #: Wall-clock seconds, the measurement of accuracy left out.
     seconds: float
@@ -44,24 +45,30 @@ class Run:
     test_images: int | None = None
     #: What the phases do: a checkpoint of a run that did something else is refused.
     about: object = None
+    #: Network before compression, which teaches trainings whose settings distil.
+    teacher: object = None
     phases: list = field(default_factory=list)
 
     def phase(self, name, function, *arguments, **options):
-        """Network that ``function(*arguments, **options)`` gives, recorded as the phase ``name``."""
-        start = time.perf_counter()
+        """Network that ``function(*arguments, **options)`` gives, recorded as the phase ``name``.
+
+        A name that was there before gets a number.
+        """
+        name, start = self._free(name), time.perf_counter()
         self._show(name, 0.0, "")
         network = function(*arguments, **options)
         self._record(name, network, time.perf_counter() - start)
         return network
 
     def train(self, name, network, settings, **hooks):
-        """Train ``network`` in place as the phase ``name``; ``hooks`` as for ``sw.training.train``. Returns it."""
-        start = time.perf_counter()
+        """Train ``network`` in place as the phase ``name``, as above; ``hooks`` as for ``sw.training.train``. Returns it."""
+        name, start = self._free(name), time.perf_counter()
         self._show(name, 0.0, "")
         epochs = train(
             network,
             self.dataset,
             settings,
+            teacher=None if settings.distillation is None else self.teacher,
             checkpoint=None if self.folder is None else Path(self.folder) / f"{name}.checkpoint",
             about=self.about,
             progress=lambda fraction, text: self._show(name, fraction, text),
@@ -81,12 +88,17 @@ class Run:
         """Share of the test images that ``network`` classifies rightly."""
         return accuracy(network, *self.test_split())
 
+    def _free(self, name):
+        before = {phase.name for phase in self.phases}
+        names = (f"{name}-{number}" if number > 1 else name for number in itertools.count(1))
+        return next(free for free in names if free not in before)
+
     def _show(self, name, fraction, text):
         if self.progress is not None:
             self.progress(name, fraction, text)
 
     def _record(self, name, network, seconds, epochs=()):
-        nonzero, count = coefficient_count(network)
+        nonzero, count = nonzero_count(network)
         self.phases.append(
             Phase(
                 name=name,

@@ -17,6 +17,7 @@ from .mobilenet import MobileNetV1
 from .resnet import ResNet18
 from .resnet_cifar import CifarResNet
 from .resnet_tiny import TinyResNet
+from .squeezenet import SqueezeNet
 from .vgg import VGG16
 
 __all__ = ["build", "load_weights", "names", "pixels_for", "read_state"]
@@ -42,6 +43,7 @@ _NETWORKS = {
     "resnet18": _Entry(ResNet18, (3, 224, 224), _IMAGENET),
     "resnet20": _Entry(lambda **options: CifarResNet(3, **options), (3, 32, 32), _IMAGENET),
     "resnet56": _Entry(lambda **options: CifarResNet(9, **options), (3, 32, 32), _IMAGENET),
+    "squeezenet": _Entry(SqueezeNet, (3, 227, 227), _IMAGENET),
     "vgg16": _Entry(VGG16, (3, 32, 32), _CIFAR),
 }
 

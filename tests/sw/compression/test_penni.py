@@ -7,7 +7,6 @@ import torch
 
 from sw.compression.decomposed import (
     DecomposedConvolution,
-    coefficient_count,
     coefficient_penalty,
     decompose_network,
     decomposed_units,
@@ -15,6 +14,7 @@ from sw.compression.decomposed import (
 from sw.compression.penni import PenniSettings, alternate, penni, prune
 from sw.compression.plan import LayerPlan, plan_layers
 from sw.compression.run import Run
+from sw.compression.zeros import nonzero_count
 from sw.training import TrainingSettings, repeatable, train
 from tests.sw.compression.networks import dense, images
 from tests.sw.training.patterns import patterns, small_network
@@ -51,7 +51,7 @@ def test_fewer_bases_leave_the_network_as_it_was(decomposed):
 @pytest.mark.parametrize("zeros", [0.0, 0.3, 0.9])
 def test_share_of_zeros_is_what_was_asked_for(decomposed, zeros):
     prune(decomposed, zeros=zeros)
-    nonzero, count = coefficient_count(decomposed)
+    nonzero, count = nonzero_count(decomposed)
     assert count - nonzero == round(zeros * count)
 
 
@@ -73,14 +73,14 @@ def test_deviations_are_those_of_a_layer(decomposed):
 
 def test_pruned_coefficients_stay_zero_in_training(decomposed):
     prune(decomposed, zeros=0.8)
-    nonzero = coefficient_count(decomposed)
+    nonzero = nonzero_count(decomposed)
     optimiser = torch.optim.SGD(decomposed.parameters(), 0.1, momentum=0.9, weight_decay=1e-4)
     for _ in range(3):
         loss = decomposed(images()).square().sum() + coefficient_penalty(decomposed)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    assert coefficient_count(decomposed) == nonzero
+    assert nonzero_count(decomposed) == nonzero
 
 
 @pytest.mark.parametrize(
