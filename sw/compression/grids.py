@@ -9,7 +9,7 @@ from torch import nn
 from ..layers import AverageLayer, ConvolutionLayer
 from ..network import INPUT, Concatenation, MaxPool
 
-__all__ = ["Grid", "best_scale", "calibrate"]
+__all__ = ["Grid", "best_scale", "calibrate", "sample"]
 
 #: Functions that are never negative.
 _POSITIVE = ("hard_sigmoid", "sigmoid", "softplus")
@@ -24,13 +24,14 @@ class Grid(nn.Module):
     ----------
     scale : float
     signed : bool
-        -128..127 or 0..255.
+        Of 8 bits, -128..127 or 0..255.
+    bits : int
     """
 
-    def __init__(self, scale, signed):
+    def __init__(self, scale, signed, bits=8):
         super().__init__()
         self.signed = signed
-        self.low, self.high = (-128, 127) if signed else (0, 255)
+        self.low, self.high = _range(signed, bits)
         self.exponent = nn.Parameter(torch.tensor(float(scale), dtype=torch.float64).log2().float())
 
     @property
@@ -53,8 +54,7 @@ def best_scale(values, low, high):
     ValueError
         If all values are zero: there is nothing to choose a scale by.
     """
-    values = values.detach().flatten().double()
-    values = values[:: max(1, values.numel() // _SAMPLES)]
+    values = sample(values)
     peak = max(float(values.max()) / high, float(values.min()) / low if low else 0.0)
     if peak <= 0:
         raise ValueError("expected activations other than zero to calibrate on, got none")
@@ -67,11 +67,22 @@ def best_scale(values, low, high):
     )
 
 
+def sample(values):
+    """Some of a tensor's ``values``, float64 [n], evenly taken."""
+    values = values.detach().flatten().double()
+    return values[:: max(1, values.numel() // _SAMPLES)]
+
+
+def _range(signed, bits):
+    return (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
+
+
 @torch.no_grad()
-def calibrate(network, images):
+def calibrate(network, images, *, bits=8, choose=best_scale):
     """A ``Grid`` for every tensor of ``network``, from its activations on training ``images`` [n, C, H, W].
 
-    Logits keep their whole range: only their order matters, and the largest decides it. What an activation function other
+    Grids have ``bits``, and the scale that ``choose(values, low, high)`` gives. Logits have 8 bits and
+    keep their whole range: only their order matters, and the largest decides it. What an activation function other
     than a clamp is applied to has a signed grid of its own, under the name of the layer and ``".sum"``.
 
     Raises
@@ -92,18 +103,20 @@ def calibrate(network, images):
             grid = Grid(network.pixels.scale, signed)
             grid.exponent.requires_grad_(False)
         else:
-            grid = _calibrated(names, signed, [tensors[name] for name in names], network.layers[-1].name)
+            last = network.layers[-1].name
+            width = 8 if last in names else bits
+            grid = _calibrated(names, signed, [tensors[name] for name in names], last, width, choose)
         grids |= dict.fromkeys(names, grid)
     for layer, unit in network.units():
         if layer.activation.function is not None:
             sources = [tensors[layer.input], *([tensors[layer.residual]] if layer.residual else [])]
             name = f"{layer.name}.sum"
-            grids[name] = _calibrated([name], True, [unit.sums(*sources)], None)
+            grids[name] = _calibrated([name], True, [unit.sums(*sources)], None, 8, best_scale)
     return grids
 
 
-def _calibrated(names, signed, tensors, last):
-    low, high = (-128, 127) if signed else (0, 255)
+def _calibrated(names, signed, tensors, last, bits, choose):
+    low, high = _range(signed, bits)
     values = torch.cat([tensor.flatten() for tensor in tensors])
     try:
         if last in names:
@@ -111,10 +124,10 @@ def _calibrated(names, signed, tensors, last):
             if not scale:
                 raise ValueError("expected logits other than zero to calibrate on, got none")
         else:
-            scale = best_scale(values, low, high)
+            scale = choose(values, low, high)
     except ValueError as error:
         raise ValueError(f"layer {names[0]}: {error}") from None
-    return Grid(scale, signed)
+    return Grid(scale, signed, bits)
 
 
 def _joined(layers):

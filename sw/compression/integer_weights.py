@@ -1,7 +1,7 @@
 """Weights of a convolution as integers, with a gradient to the numbers that they come from.
 
-Three kinds: ternary combinations of 8-bit bases that all output channels share, 8-bit kernels of each output channel's own,
-and fixed selections.
+Four kinds: ternary combinations of 8-bit bases that all output channels share, 8-bit kernels of each output channel's own, the same
+with scales that were solved before, and fixed selections.
 """
 
 import numpy as np
@@ -10,10 +10,11 @@ from torch import nn
 
 from ..model import DenseConvolution
 from .decomposition import rebuild
+from .micronet.uniform import FrozenScaleConvolution
 from .requantisation import round_half_up
 from .ternary import TernaryConvolution
 
-__all__ = ["FixedWeights", "OwnWeights", "SharedWeights", "integer_weights"]
+__all__ = ["FixedWeights", "FrozenWeights", "OwnWeights", "SharedWeights", "integer_weights"]
 
 _HIGH = 127
 #: Share of the accumulator that weights may fill before retraining moves them.
@@ -99,6 +100,32 @@ class OwnWeights(_Weights):
         return self._spread(each), self.kernel().cpu().numpy().astype(np.int8)
 
 
+class FrozenWeights(OwnWeights):
+    """Of a ``FrozenScaleConvolution``: its own integers at its own scales."""
+
+    def __init__(self, unit):
+        _Weights.__init__(self, unit.layer)
+        self.unit = unit
+        unit.normalise = None
+        self.register_buffer("scale", unit.scale.clone())
+
+    @property
+    def weight(self):
+        """Real numbers behind the integers."""
+        return self.unit.weight
+
+    def fit(self, low, high, limit):
+        """Scales are frozen: raises ``ValueError`` where sums do not stay below ``limit``."""
+        reach = int(self.reach(low, high).max())
+        if reach >= limit:
+            raise ValueError(
+                f"layer {self.layer.name}: expected sums below {limit}, got {reach}; give its weights fewer bits"
+            )
+
+    def kernel(self):
+        return self.unit.integers()
+
+
 class FixedWeights(_Weights):
     """Of a fixed 1x1 convolution of -1, 0 and +1: the coefficients themselves, and the basis 1."""
 
@@ -128,7 +155,9 @@ def integer_weights(unit):
     """
     if isinstance(unit, TernaryConvolution):
         return SharedWeights(unit)
-    if not isinstance(unit, DenseConvolution):
+    if isinstance(unit, FrozenScaleConvolution) and unit.bits is not None:
+        return FrozenWeights(unit)
+    if not isinstance(unit, DenseConvolution | FrozenScaleConvolution):
         raise ValueError(
             f"layer {unit.layer.name}: expected ternary coefficients or 8-bit weights, got {type(unit).__name__}; make it ternary"
         )
