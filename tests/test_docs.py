@@ -1,5 +1,6 @@
 """Every command that the documentation shows is one that works."""
 
+import importlib
 import inspect
 import re
 import shlex
@@ -70,11 +71,9 @@ def check(command):
         assert (ROOT / words[-1 if words[0] == "bash" else 0]).exists(), command
     elif words[1:3] == ["-m", "bench"]:
         bench.make_context("bench", list(words[3:]))
-    elif words[1:3] == ["-m", "bench.compression"]:
+    elif words[1:2] == ["-m"] and words[2].startswith("bench."):
         pytest.importorskip("torch")
-        from bench.compression import main
-
-        main.make_context("compression", list(words[3:]))
+        importlib.import_module(words[2]).main.make_context(words[2], list(words[3:]))
     elif words[0].startswith("python"):
         assert (ROOT / words[1]).exists() or re.fullmatch("|".join(OUTSIDE), command), command
     else:
