@@ -47,6 +47,11 @@ class Board:
         return dataclasses.replace(self, **changes)
 
     @property
+    def registers(self):
+        """Flip-flops of the part: an ECP5 has one for each LUT."""
+        return self.luts
+
+    @property
     def pll(self):
         """Dividers of an EHXPLLL with feedback from its first output: input, feedback and output.
 

@@ -5,7 +5,7 @@ import click
 from fpga import __version__
 from fpga.commands import Commands
 from fpga.device_commands import doctor, program, run
-from fpga.hardware_commands import build, demo, verilog
+from fpga.hardware_commands import build, demo, estimate, verilog
 from fpga.micronet_commands import score
 from fpga.network_commands import compile_, compress, inspect, roofline
 
@@ -19,5 +19,18 @@ def main(debug):
     """Sparse FPGA accelerators from trained networks, proved bit-exact, built with open tools."""
 
 
-for command in (demo, compress, compile_, inspect, roofline, score, verilog, build, program, run, doctor):
+for command in (
+    demo,
+    compress,
+    compile_,
+    inspect,
+    roofline,
+    score,
+    estimate,
+    verilog,
+    build,
+    program,
+    run,
+    doctor,
+):
     main.add_command(command)

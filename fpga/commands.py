@@ -8,7 +8,7 @@ import click
 __all__ = ["Commands", "Failure", "console", "output_option", "preset_option", "require", "time_limit_option"]
 
 
-def preset_option(help="Configuration of the accelerator."):
+def preset_option(help="Configuration of the accelerator, or a preset file."):
     """The option ``--preset`` of a command that needs one."""
     return click.option("--preset", default="small", show_default=True, help=help)
 

@@ -42,12 +42,12 @@ def run(image, inputs, target, preset, baud, time_limit, output, as_json):
         require("board", ["serial"])
     if any(path.suffix.lower() != ".npy" for path in inputs):
         require("compress", ["PIL", "platformdirs"])
+    from fpga.presets import find_config
     from fpga.running import run_inputs, show_run, write_outputs
-    from hw.config import Config
     from sw.image import read_image
 
     network = read_image(image)
-    config = network.config if preset is None else Config.preset(preset)
+    config = network.config if preset is None else find_config(preset)
     terminal = console()
     with terminal.status("") as status:
         report, outputs = run_inputs(
@@ -78,13 +78,13 @@ def program(bitstream, board_name, preset, time_limit):
     BITSTREAM is a file, or the folder of a build; without it, it is that of farthing build with the same --board and
     --preset. It stays until the power goes.
     """
+    from fpga.presets import find_config
     from fpga.programming import find_bitstream, program_board
-    from hw.config import Config
 
     if bitstream is None:
         if board_name is None:
             raise Failure("expected a bitstream or --board, got neither; name one of them")
-        bitstream = Path("build") / f"{board_name}-{Config.preset(preset).name}"
+        bitstream = Path("build") / f"{board_name}-{find_config(preset).name}"
     file, board = find_bitstream(bitstream, board_name)
     program_board(file, board, time_limit=time_limit)
     click.echo(f"{file}: loaded into {board.name}")

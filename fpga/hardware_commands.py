@@ -1,15 +1,16 @@
-"""Commands about the accelerator: demonstrate, write Verilog, build bitstreams.
+"""Commands about the accelerator: demonstrate, estimate, write Verilog, build bitstreams.
 
 What a command needs is imported when it runs: generating and building do not load PyTorch, help loads nothing.
 """
 
+import json
 from pathlib import Path
 
 import click
 
 from fpga.commands import Failure, console, output_option, preset_option, require, time_limit_option
 
-__all__ = ["build", "demo", "verilog"]
+__all__ = ["build", "demo", "estimate", "verilog"]
 
 
 @click.command()
@@ -25,9 +26,9 @@ def demo(folder, images, seed, preset):
     Trains a small network on handwritten digits, compresses it, and simulates the generated accelerator on held-out
     images. Every tensor of every layer must equal the integer reference.
     """
-    from hw.config import Config
+    from fpga.presets import find_config
 
-    config = Config.preset(preset)
+    config = find_config(preset)
     require("compress", ["torch", "mlxtend"])
     from fpga.demo import run
 
@@ -37,6 +38,40 @@ def demo(folder, images, seed, preset):
             f"expected equal tensors on {images} images, got {report['mismatches']} mismatches "
             f"on {report['images']}; see {folder / 'report.json'}"
         )
+
+
+@click.command()
+@preset_option()
+@click.option("--network", type=click.Path(path_type=Path), help="Network file whose cycles are wanted.")
+@click.option(
+    "--images",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Pictures, folders or .npy files that cycles are counted for  [default: random pixels].",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def estimate(preset, network, images, as_json):
+    """Say in seconds what an accelerator would take and how fast it would be.
+
+    LUTs, flip-flops, multipliers and block RAMs on ECP5; which boards they fit and what runs out first; with a network, the
+    cycles of every layer, which are those of the hardware, and inferences a second at the clock of each board.
+    """
+    from fpga.estimate import estimate as estimate_config
+    from fpga.estimate import show, to_json
+    from fpga.presets import find_config
+    from sw.inputs import load_inputs
+    from sw.network_file import read_network
+
+    if images and network is None:
+        raise Failure("expected --network with --images, got none; name a network file")
+    config = find_config(preset)
+    integers = None if network is None else read_network(network)[0]
+    arrays = [array for _, array in load_inputs(images, integers.input.shape)] if images else []
+    result = estimate_config(config, integers, arrays)
+    if as_json:
+        click.echo(json.dumps(to_json(result), indent=2))
+    else:
+        show(console(), result)
 
 
 @click.command()
@@ -51,11 +86,11 @@ def demo(folder, images, seed, preset):
 )
 def verilog(preset, output, bus):
     """Write the Verilog of an accelerator."""
+    from fpga.presets import find_config
     from fpga.verilog import BUSES, generate
-    from hw.config import Config
     from sw.files import replace_file
 
-    text = generate(Config.preset(preset), bus)
+    text = generate(find_config(preset), bus)
     replace_file(output, text)
     click.echo(f"{output}: {len(text.splitlines())} lines, module {BUSES[bus][1]}")
 
@@ -81,10 +116,10 @@ def verilog(preset, output, bus):
 def build(board_name, preset, output, clock, baud, seed, placer, time_limit, memory_limit):
     """Make a bitstream, and report what it uses and how fast it is."""
     from fpga.boards import find_board
-    from hw.config import Config
+    from fpga.presets import find_config
 
     board = find_board(board_name)
-    config = Config.preset(preset)
+    config = find_config(preset)
     if clock is not None:
         board = board.replace(frequency=round(clock * 1e6))
     if baud is not None:
@@ -96,7 +131,7 @@ def build(board_name, preset, output, clock, baud, seed, placer, time_limit, mem
     from fpga.report import show
     from hw.accelerator import Accelerator
 
-    folder = output or Path("build") / f"{board.name}-{preset}"
+    folder = output or Path("build") / f"{board.name}-{config.name}"
     terminal = console()
     with terminal.status("") as status:
         report = build_core(
@@ -104,9 +139,9 @@ def build(board_name, preset, output, clock, baud, seed, placer, time_limit, mem
             lambda: Accelerator(config),
             folder,
             seed=seed,
-            details={"preset": preset, "configuration": config.to_dict()},
+            details={"preset": config.name, "configuration": config.to_dict()},
             time_limit=time_limit,
             memory_limit=memory_limit,
-            progress=lambda step: status.update(f"{board.name}, preset {preset}: {step}"),
+            progress=lambda step: status.update(f"{board.name}, preset {config.name}: {step}"),
         )
     show(terminal, report, folder)

@@ -200,12 +200,12 @@ def _numbers(text):
 @output_option("Image file to write.")
 def compile_(network, preset, output):
     """Pack a network file for one configuration of the accelerator."""
-    from hw.config import Config
+    from fpga.presets import find_config
     from sw.compiler import compile_network
     from sw.image import write_image
     from sw.network_file import read_network
 
-    program = compile_network(read_network(network)[0], Config.preset(preset))
+    program = compile_network(read_network(network)[0], find_config(preset))
     write_image(output, program)
     click.echo(f"{output}: {program.bits:,} bits for preset {preset}")
 
@@ -220,9 +220,9 @@ def inspect(file, preset):
     bits of every memory.
     """
     from fpga.inspection import is_network_file, show
-    from hw.config import Config
+    from fpga.presets import find_config
 
-    config = None if preset is None else Config.preset(preset)
+    config = None if preset is None else find_config(preset)
     if not is_network_file(file):
         if config is not None:
             raise ValueError(f"expected no --preset with an image, which is for one already, got {preset}")
@@ -253,9 +253,9 @@ def roofline(network, preset, clock, link, output):
 
     Cycles are those of an image of random pixels, from the cycle model.
     """
-    from hw.config import Config
+    from fpga.presets import find_config
 
-    config = Config.preset(preset)
+    config = find_config(preset)
     require("report", ["matplotlib"])
     from fpga.complexity_tables import roofline_table
     from fpga.network_report import measure_roofline

@@ -1,0 +1,197 @@
+"""What an accelerator would take and give, in seconds: resources, fit on every board, cycles of a network."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from rich.table import Table
+
+from fpga.boards import BOARDS
+from fpga.resources import Resources, count_resources, parts
+from hw.config import Config
+from sim.cycle_model import layer_cycles
+from sim.reference import run
+from sw.compiler import compile_network
+from sw.inputs import input_integers
+
+__all__ = [
+    "RESOURCES",
+    "BoardFit",
+    "Estimate",
+    "estimate",
+    "fit",
+    "network_cycles",
+    "random_image",
+    "show",
+    "to_json",
+]
+
+#: What can run out, by the name that resources and boards give it, and how it is called.
+RESOURCES = {"luts": "LUTs", "registers": "flip-flops", "dsps": "multipliers", "block_rams": "block RAMs"}
+#: Of the random image.
+_SEED = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoardFit:
+    """How an accelerator fits one board.
+
+    ``shares`` of what the part has, by name in ``RESOURCES``, 1 for all; ``first`` is the largest of them: what runs out first.
+    ``inferences_per_second`` at the clock of the board, in Hz, weights resident; ``None`` without a network.
+    """
+
+    board: str
+    frequency: int
+    shares: dict[str, float]
+    inferences_per_second: float | None
+
+    @property
+    def first(self):
+        return max(self.shares, key=self.shares.get)
+
+    @property
+    def fits(self):
+        return self.shares[self.first] <= 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """Resources of a configuration, all and by part; cycles of each layer of a network, means of its images, if there is one."""
+
+    config: Config
+    resources: Resources
+    parts: dict[str, Resources]
+    layers: dict[str, float] | None
+    boards: tuple[BoardFit, ...]
+
+    @property
+    def cycles(self):
+        """Cycles of one image, or ``None``."""
+        return None if self.layers is None else sum(self.layers.values())
+
+
+def random_image(network):
+    """One image of random integers that the network reads, int64 [1, C, H, W]; always the same."""
+    info = network.input
+    return np.random.default_rng(_SEED).integers(info.low, info.high + 1, (1, *info.shape))
+
+
+def network_cycles(network, config, inputs=()):
+    """Cycles of each layer by name, means over images; those of the device, from the exact cycle model.
+
+    Parameters
+    ----------
+    network : IntegerNetwork
+    config : Config
+    inputs : sequence of array [C, H, W] or [n, C, H, W]
+        As ``sw.inputs.input_integers`` takes them; without any it is ``random_image``.
+
+    Raises
+    ------
+    ValueError
+        If the network cannot run on the configuration, or does not read these images.
+    """
+    program = compile_network(network, config)
+    images = [input_integers(program, array) for array in inputs] or [random_image(network)]
+    cycles = layer_cycles(program, run(network, np.concatenate(images))).mean(axis=0)
+    return {layer.name: float(mean) for layer, mean in zip(network.layers, cycles, strict=True)}
+
+
+def fit(resources, board, cycles=None):
+    """``BoardFit`` of ``Resources`` on a ``Board``."""
+    return BoardFit(
+        board=board.name,
+        frequency=board.frequency,
+        shares={name: getattr(resources, name) / getattr(board, name) for name in RESOURCES},
+        inferences_per_second=None if cycles is None else board.frequency / cycles,
+    )
+
+
+def estimate(config, network=None, inputs=()):
+    """``Estimate`` of a ``Config``, with the cycles of an ``IntegerNetwork`` if there is one; ``inputs`` as of ``network_cycles``."""
+    layers = None if network is None else network_cycles(network, config, inputs)
+    resources = count_resources(config)
+    cycles = None if layers is None else sum(layers.values())
+    return Estimate(
+        config=config,
+        resources=resources,
+        parts=parts(config),
+        layers=layers,
+        boards=tuple(fit(resources, board, cycles) for board in BOARDS.values()),
+    )
+
+
+def to_json(result):
+    """Plain values of an ``Estimate``."""
+    return {
+        "preset": result.config.name,
+        "resources": vars(result.resources),
+        "parts": {
+            name: {kind: round(value) for kind, value in vars(part).items()}
+            for name, part in result.parts.items()
+        },
+        "cycles": result.cycles,
+        "layers": result.layers,
+        "boards": {
+            found.board: {
+                "frequency": found.frequency,
+                "fits": found.fits,
+                "runs_out_first": found.first,
+                "shares": {name: round(share, 4) for name, share in found.shares.items()},
+                "inferences_per_second": found.inferences_per_second,
+            }
+            for found in result.boards
+        },
+    }
+
+
+def show(console, result):
+    """Print the tables of an ``Estimate``."""
+    if result.layers is not None:
+        console.print(_layer_table(result))
+    console.print(_part_table(result))
+    console.print(_board_table(result))
+
+
+def _layer_table(result):
+    table = Table(title=f"cycles of an image, preset {result.config.name}")
+    table.add_column("layer")
+    table.add_column("cycles", justify="right")
+    table.add_column("share", justify="right")
+    for name, cycles in result.layers.items():
+        table.add_row(name, f"{cycles:,.0f}", f"{cycles / result.cycles:.1%}")
+    table.add_section()
+    table.add_row("network", f"{result.cycles:,.0f}", "")
+    return table
+
+
+def _part_table(result):
+    table = Table(
+        title=f"resources on ECP5, preset {result.config.name}",
+        caption="LUTs and flip-flops estimated, within 10 % of synthesis; multipliers and block RAMs counted",
+    )
+    table.add_column("part")
+    for title in RESOURCES.values():
+        table.add_column(title, justify="right")
+    for name, part in result.parts.items():
+        table.add_row(name, *(f"{getattr(part, kind):,.0f}" for kind in RESOURCES))
+    table.add_section()
+    table.add_row("accelerator", *(f"{getattr(result.resources, kind):,}" for kind in RESOURCES))
+    return table
+
+
+def _board_table(result):
+    table = Table(title="boards")
+    table.add_column("board")
+    for title in ("fits", "runs out first", *RESOURCES.values(), "clock, MHz", "inferences a second"):
+        table.add_column(title, justify="right")
+    for found in result.boards:
+        speed = found.inferences_per_second
+        table.add_row(
+            found.board,
+            "yes" if found.fits else "no",
+            RESOURCES[found.first],
+            *(f"{found.shares[kind]:.0%}" for kind in RESOURCES),
+            f"{found.frequency / 1e6:g}",
+            "" if speed is None or not found.fits else f"{speed:,.0f}",
+        )
+    return table

@@ -1,0 +1,111 @@
+"""``farthing estimate``: what it counts, what it says of boards, what it refuses."""
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from fpga.boards import BOARDS, find_board
+from fpga.cli import main
+from fpga.estimate import estimate, fit, random_image
+from fpga.presets import find_config, write_config
+from fpga.resources import Resources, count_resources, parts
+from hw.config import Config
+from sim.cycle_model import layer_cycles
+from sim.reference import run
+from sw.compiler import compile_network
+from sw.network_file import write_network
+from tests.sw.networks import random_network
+
+CONFIG = Config.preset("tiny")
+
+
+@pytest.fixture
+def network():
+    return random_network(3, CONFIG, layers=3)
+
+
+def farthing(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments], prog_name="farthing")
+
+
+def test_cycles_are_those_of_the_cycle_model(network):
+    image = random_image(network)
+    expected = layer_cycles(compile_network(network, CONFIG), run(network, image))[0]
+    result = estimate(CONFIG, network)
+    assert list(result.layers.values()) == expected.tolist()
+    assert result.cycles == expected.sum()
+    assert list(result.layers) == [layer.name for layer in network.layers]
+
+
+def test_parts_add_up():
+    for name in ("tiny", "ulx3s-85f"):
+        config = Config.preset(name)
+        whole, found = count_resources(config), parts(config).values()
+        assert whole.luts == round(sum(part.luts for part in found))
+        assert whole.dsps == config.multipliers + config.requantisers
+
+
+def test_more_of_anything_takes_more():
+    base = count_resources(Config.preset("small"))
+    for changes in (
+        {"pes": 4},
+        {"rows": 4},
+        {"chunk": 32},
+        {"z_bits": 18},
+        {"tables": 1},
+        {"kernel_height": 5},
+    ):
+        more = count_resources(Config.preset("small").replace(**changes))
+        assert more.luts > base.luts and more.registers > base.registers, changes
+    assert count_resources(Config.preset("small").replace(z_bits=19)).dsps == 2 * 18 + 2
+
+
+def test_what_runs_out_first():
+    board = find_board("ulx3s-85f")
+    found = fit(
+        Resources(luts=1000, registers=0, dsps=board.dsps + 1, block_rams=board.block_rams), board, 500
+    )
+    assert (found.first, found.fits) == ("dsps", False)
+    assert found.inferences_per_second == board.frequency / 500
+    assert fit(Resources(luts=board.luts, dsps=1), board).fits
+
+
+def test_command(tmp_path, network):
+    path, images = tmp_path / "net.farthing", tmp_path / "images.npy"
+    write_network(path, network)
+    np.save(images, random_image(network))
+    shown = farthing("estimate", "--preset", "tiny", "--network", path, "--images", images, "--json")
+    found = json.loads(shown.stdout)
+    assert found["layers"] == estimate(CONFIG, network).layers
+    assert list(found["boards"]) == list(BOARDS)
+    assert found["resources"]["dsps"] == 20
+    table = farthing("estimate", "--preset", "tiny", "--network", path).stdout
+    assert all(text in table for text in (*found["layers"], *BOARDS, "runs out first"))
+    assert json.loads(farthing("estimate", "--json").stdout)["cycles"] is None
+
+
+def test_refusals(tmp_path):
+    result = farthing("estimate", "--images", tmp_path / "x.npy")
+    assert result.exit_code == 1 and "expected --network with --images" in result.stderr
+    network = tmp_path / "net.farthing"
+    write_network(network, random_network(1, Config.preset("small").replace(channels=64), layers=2))
+    result = farthing("estimate", "--preset", "tiny", "--network", network)
+    assert result.exit_code == 1 and len(result.stderr.splitlines()) == 1
+
+
+def test_preset_files(tmp_path):
+    path = tmp_path / "mine.json"
+    config = CONFIG.replace(name="mine", pes=4)
+    write_config(path, config)
+    assert find_config(str(path)) == config
+    assert find_config("tiny") is CONFIG
+    for text in ("{}", "[]", "no JSON"):
+        path.write_text(text)
+        with pytest.raises(
+            ValueError, match=r"expected a configuration in the preset file .*mine\.json, got"
+        ):
+            find_config(str(path))
+    with pytest.raises(ValueError, match=r"expected a preset from tiny, .*, not 'none'"):
+        find_config("none")
