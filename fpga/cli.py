@@ -6,7 +6,7 @@ from fpga import __version__
 from fpga.commands import Commands
 from fpga.device_commands import doctor, program, run
 from fpga.hardware_commands import build, demo, estimate, verilog
-from fpga.micronet_commands import score
+from fpga.micronet_commands import score, sensitivity
 from fpga.network_commands import compile_, compress, inspect, roofline
 
 __all__ = ["main"]
@@ -26,6 +26,7 @@ for command in (
     inspect,
     roofline,
     score,
+    sensitivity,
     estimate,
     verilog,
     build,

@@ -8,27 +8,14 @@ from pathlib import Path
 import click
 
 from fpga.commands import console, output_option, preset_option, require
+from fpga.model_options import load_network, model_options
 
 __all__ = ["compile_", "compress", "inspect", "roofline"]
 
 
 @click.command()
-@click.argument("model")
-@click.option(
-    "--data",
-    default="cifar10",
-    show_default=True,
-    help="mnist, cifar10, or a folder or zip of images in folders by class.",
-)
+@model_options
 @output_option("Network file to write.")
-@click.option(
-    "--weights", type=click.Path(path_type=Path, dir_okay=False), help="State dict for a network by name."
-)
-@click.option(
-    "--mean",
-    help="Of the pixels in training, where white is 1, by channel: 0.485,0.456,0.406  [default: the network's].",
-)
-@click.option("--std", help="As --mean: 0.229,0.224,0.225  [default: the network's].")
 @click.option(
     "--bases",
     multiple=True,
@@ -134,8 +121,6 @@ def compress(
         require("report", ["matplotlib"])
     from fpga.compression import command_settings, compress_to_file, parse_shares
     from hw.config import Config
-    from sw.data import load_dataset
-    from sw.importing import load_model, pixels_of
 
     if shares is None and len(bases) > 1:
         raise ValueError(f"expected one number of bases, got {len(bases)}; give them with --sweep")
@@ -162,12 +147,7 @@ def compress(
     points = [(count, share) for count in bases for share in parse_shares(shares or str(sparsity))]
     every = {f"{count}-{share:g}": settings(count, share) for count, share in points}
     config = Config.preset(preset or "ulx3s-85f")
-    numbers = {"mean": _numbers(mean), "std": _numbers(std)}
-    dataset = load_dataset(data)
-    pixels = pixels_of(*dataset.train_images.shape[1:], **numbers) if mean or std else None
-    network = load_model(model, pixels=pixels, weights=weights)
-    for note in network.notes:
-        click.echo(note)
+    network, dataset = load_network(model, data, weights, mean, std)
     options = {
         "name": Path(model).stem,
         "folder": folder or output.with_name(f"{output.name}.work"),
@@ -182,16 +162,6 @@ def compress(
         dense = next(iter(every.values())).dense
         every = {label: point.replace(dense=None) for label, point in every.items()}
         sweep(network, dataset, every, config, output, dense=dense, further=further, **options)
-
-
-def _numbers(text):
-    """Numbers of an option that has one for each channel."""
-    if text is None:
-        return None
-    try:
-        return [float(part) for part in text.split(",")]
-    except ValueError:
-        raise ValueError(f"expected numbers with commas between them, got {text!r}") from None
 
 
 @click.command("compile")

@@ -1,15 +1,12 @@
 """The roofline as a picture that reads without colours: shapes of markers, kinds of lines, numbers."""
 
-import io
-
-import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.ticker import EngFormatter
 
 from fpga.label_places import place_labels
-from sw.files import replace_file
+from fpga.pictures import DOTS, write_picture
 
 __all__ = ["NOTE", "draw_roofline", "number_ranges", "write_roofline"]
 
@@ -23,7 +20,6 @@ _STATES = {
 }
 #: Title of a panel and the states that it shows; the last panel is the network's.
 _PANELS = (("layers, dense", ("before",)), ("layers, compressed", ("after", "achieved")))
-_DOTS = 150
 #: Inches: the whole width, the panels with all around them, a line of the key.
 _WIDTH, _HEIGHT, _KEY_LINE = 13, 6.2, 0.145
 _KEY_COLUMNS = 5
@@ -44,15 +40,7 @@ def write_roofline(path, roofline, title, note=""):
     ValueError
         If the ending is another, or no layer computes anything.
     """
-    kinds = {".svg": {"Date": None, "Creator": None}, ".png": {"Software": None}}
-    if path.suffix not in kinds:
-        raise ValueError(f"expected a file called .svg or .png, got {path.name}")
-    content = io.BytesIO()
-    # Parts of an SVG get random names otherwise.
-    with matplotlib.rc_context({"svg.hashsalt": "farthing"}):
-        figure = draw_roofline(roofline, title, note)
-        figure.savefig(content, format=path.suffix[1:], metadata=kinds[path.suffix], dpi=_DOTS)
-    replace_file(path, content.getvalue())
+    write_picture(path, lambda: draw_roofline(roofline, title, note))
 
 
 def draw_roofline(roofline, title, note=""):
@@ -62,7 +50,7 @@ def draw_roofline(roofline, title, note=""):
         raise ValueError("expected a layer that computes something, got none; nothing can be drawn")
     rows = -(-len(names) // _KEY_COLUMNS)
     height = _HEIGHT + rows * _KEY_LINE
-    figure = Figure(figsize=(_WIDTH, height), dpi=_DOTS)
+    figure = Figure(figsize=(_WIDTH, height), dpi=DOTS)
     canvas = FigureCanvasAgg(figure)
     bottom, top = 1 - (_HEIGHT - 0.95) / height, 1 - 0.95 / height
     panels = [
@@ -203,7 +191,7 @@ def _legend(figure, panels, height):
 
 def _label(panel, renderer, names, states):
     """Numbers beside the points; one text for layers that lie on the same spot."""
-    unit = _DOTS / 72
+    unit = DOTS / 72
     groups = []
     for points in states:
         found = []

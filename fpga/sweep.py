@@ -5,18 +5,17 @@ fewer zeros, which takes it fewer epochs.
 """
 
 import dataclasses
-import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
 from fpga.compression import compress_to_file
+from fpga.pictures import write_picture
 from fpga.steps import Steps
 from sim import reference
 from sim.counting import compression
@@ -186,11 +185,8 @@ def measure_point(path, dataset, config):
 
 def write_sweep(output, result, name):
     """Draw the curves beside ``output``, as ``.sweep.svg`` and ``.sweep.png``; the same result gives the same bytes."""
-    for suffix, metadata in ((".svg", {"Date": None, "Creator": None}), (".png", {"Software": None})):
-        content = io.BytesIO()
-        with matplotlib.rc_context({"svg.hashsalt": "farthing"}):
-            draw_sweep(result, name).savefig(content, format=suffix[1:], metadata=metadata, dpi=150)
-        replace_file(output.with_suffix(f".sweep{suffix}"), content.getvalue())
+    for suffix in (".svg", ".png"):
+        write_picture(output.with_suffix(f".sweep{suffix}"), lambda: draw_sweep(result, name))
 
 
 def draw_sweep(result, name):
