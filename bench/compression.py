@@ -20,10 +20,11 @@ from fpga.steps import Steps
 from fpga.sweep import measure_point
 from hw.config import Config
 from sw.complexity import network_complexity, total
-from sw.compression.compress import CompressionSettings, compress, ternary_again
+from sw.compression.compress import compress, ternary_again
 from sw.compression.escalate import TEACHER, EscalateSettings
 from sw.compression.exact import integer_logits
 from sw.compression.penni import PenniSettings
+from sw.compression.recipe import Recipe, TrainSettings
 from sw.compression.run import Run
 from sw.data import load_dataset
 from sw.files import replace_file
@@ -34,7 +35,7 @@ from sw.training import TrainingSettings, logits
 from .compression_page import PAGE, experiment_tables
 from .page import page_with
 
-__all__ = ["EXPERIMENTS", "RESULT", "Experiment", "run_experiment", "write_page"]
+__all__ = ["EXPERIMENTS", "RESULT", "Experiment", "run_experiment", "stored_settings", "write_page"]
 
 RESULT = Path(__file__).parent / "results" / "compression.json"
 FOLDER = Path("build") / "compression"
@@ -59,7 +60,8 @@ class Experiment:
     #: As for ``sw.importing.load_model``, names of files being those in the folder of data.
     model: str
     weights: str | None = None
-    settings: CompressionSettings
+    #: Begins with the training of the dense network.
+    recipe: Recipe
     #: Instead of our methods: weights of this many bits by Brevitas (``bench.uniform``).
     uniform: int | None = None
     #: Name of the experiment with fewer zeros that this one starts from.
@@ -67,27 +69,18 @@ class Experiment:
 
 
 def _escalate(bases, sparsity, retraining=_RETRAINING):
-    return CompressionSettings(
-        dense=_DENSE,
-        escalate=EscalateSettings(
-            bases=bases, kept=None, sparsity=sparsity, retraining=retraining, refining=_REFINING
-        ),
+    escalate = EscalateSettings(
+        bases=bases, kept=None, sparsity=sparsity, retraining=retraining, refining=_REFINING
     )
+    return Recipe(methods=(TrainSettings(training=_DENSE), escalate))
 
 
 def _penni(bases, zeros):
-    return CompressionSettings(
-        dense=_DENSE,
-        escalate=None,
-        penni=PenniSettings(
-            bases=bases,
-            zeros=zeros,
-            retraining=dataclasses.replace(
-                _COARSE, optimiser="sgd", epochs=12, rate=0.01, distillation=TEACHER
-            ),
-            tuning=dataclasses.replace(_COARSE, optimiser="sgd", epochs=8, rate=0.01, distillation=TEACHER),
-        ),
+    training = dataclasses.replace(_COARSE, optimiser="sgd", epochs=12, rate=0.01, distillation=TEACHER)
+    penni = PenniSettings(
+        bases=bases, zeros=zeros, retraining=training, tuning=dataclasses.replace(training, epochs=8)
     )
+    return Recipe(methods=(TrainSettings(training=_DENSE), penni))
 
 
 def _curve(name, bases, **network):
@@ -95,8 +88,8 @@ def _curve(name, bases, **network):
     found, before = {}, None
     for share in _SHARES:
         label = f"{name}-{bases}-{share:.2f}"
-        settings = _escalate(bases, share, _FURTHER if before else _RETRAINING)
-        found[label] = Experiment(**network, settings=settings, after=before)
+        recipe = _escalate(bases, share, _FURTHER if before else _RETRAINING)
+        found[label] = Experiment(**network, recipe=recipe, after=before)
         before = label
     return found
 
@@ -106,15 +99,15 @@ _RESNET8 = {"model": "mlperf-tiny-resnet8.onnx"}
 #: By name, the most wanted first.
 EXPERIMENTS = {
     **_curve("resnet20", 6, **_RESNET20),
-    "resnet20-penni": Experiment(**_RESNET20, settings=_penni(5, 0.6)),
+    "resnet20-penni": Experiment(**_RESNET20, recipe=_penni(5, 0.6)),
     **_curve("resnet8", 6, **_RESNET8),
     **{
-        f"resnet20-uniform-{bits}": Experiment(**_RESNET20, settings=_escalate(6, 0.6), uniform=bits)
+        f"resnet20-uniform-{bits}": Experiment(**_RESNET20, recipe=_escalate(6, 0.6), uniform=bits)
         for bits in (2, 3, 4)
     },
     **_curve("resnet20", 5, **_RESNET20),
     **_curve("resnet20", 4, **_RESNET20),
-    "resnet56-penni": Experiment(model="resnet56", weights="resnet56-cifar10.th", settings=_penni(5, 0.8)),
+    "resnet56-penni": Experiment(model="resnet56", weights="resnet56-cifar10.th", recipe=_penni(5, 0.8)),
 }
 
 
@@ -142,12 +135,12 @@ def run_experiment(name, experiment, data, folder, console):
     run = Run(dataset=dataset, folder=dense)
     with steps.step(f"{name}: train the dense network") as show:
         run.progress = lambda phase, part, text: show(part, text)
-        run.train("dense", network, experiment.settings.dense)
+        run.train("dense", network, experiment.recipe.dense)
     run = Run(dataset=dataset, folder=folder / name)
     run.folder.mkdir(parents=True, exist_ok=True)
     start = None
     if experiment.after is not None:
-        before = EXPERIMENTS[experiment.after].settings.replace(dense=None)
+        before = EXPERIMENTS[experiment.after].recipe.after_training()
         with steps.step(f"{name}: start from {experiment.after}"):
             start = ternary_again(network, dataset, before, folder / experiment.after)
     with steps.step(f"{name}: compress") as show:
@@ -160,7 +153,7 @@ def run_experiment(name, experiment, data, folder, console):
         {key: value for key, value in dataclasses.asdict(phase).items() if key != "epochs"}
         for phase in run.phases
     ]
-    method = experiment.settings.escalate or experiment.settings.penni
+    method = experiment.recipe.methods[-1]
     return {
         "name": name,
         "network": Path(experiment.model).stem,
@@ -173,15 +166,23 @@ def run_experiment(name, experiment, data, folder, console):
         "command": f"python -m bench.compression --only {name}",
         "date": datetime.date.today().isoformat(),
         "after": experiment.after,
-        "settings": dataclasses.asdict(experiment.settings),
+        "settings": stored_settings(experiment.recipe),
         "phases": phases,
+    }
+
+
+def stored_settings(recipe):
+    """Settings of a recipe as they are stored: of the dense network's training, of PENNI and of ESCALATE, ``None`` for what is not in it."""
+    methods = {"penni": recipe.find(PenniSettings), "escalate": recipe.find(EscalateSettings)}
+    return {"dense": dataclasses.asdict(recipe.dense)} | {
+        name: settings and dataclasses.asdict(settings) for name, settings in methods.items()
     }
 
 
 def _uniform(network, experiment, run):
     from .uniform import uniform_bits, uniform_cycles, uniform_network
 
-    escalate = experiment.settings.escalate
+    escalate = experiment.recipe.find(EscalateSettings)
     run.teacher = run.phase("dense", lambda: network)
     made = run.phase("uniform", uniform_network, network, experiment.uniform)
     run.train("retrain", made, escalate.retraining)
@@ -206,8 +207,8 @@ def _uniform(network, experiment, run):
 
 
 def _compressed(network, experiment, run, start, path):
-    settings = experiment.settings.replace(dense=None)
-    made = compress(network, run.dataset, settings, run, name=path.stem, start=start)
+    recipe = experiment.recipe.after_training()
+    made = compress(network, run.dataset, recipe, run, name=path.stem, start=start)
     if made.integers is None:
         work = network_complexity(made.network)
         cut, dense = total(work).operations, total(network_complexity(network), "dense").operations

@@ -8,50 +8,36 @@ from rich.table import Table
 
 from fpga import __version__
 from fpga.steps import Steps
-from hw.config import Config
-from sw.compression.compress import CompressionSettings, compress
-from sw.compression.escalate import TEACHER, EscalateSettings
+from sw.compression.compress import compress
+from sw.compression.deep.size import total_size
+from sw.compression.escalate import EscalateSettings
 from sw.compression.exact import integer_logits
-from sw.compression.penni import PenniSettings
-from sw.compression.requantisation import IntegerLimits
+from sw.compression.model_file import MODEL_SUFFIX, write_model
 from sw.compression.run import Run
+from sw.compression.typed import values_of
 from sw.network_file import write_network
-from sw.training import TrainingSettings, logits
+from sw.training import logits
 
-__all__ = ["command_settings", "compress_to_file", "parse_shares", "report_of", "show_phases"]
+__all__ = ["check_output", "compress_to_file", "parse_shares", "report_of", "show_phases"]
 
 #: Packages whose versions can change a number of the report.
 _PACKAGES = ("accelerate", "numpy", "torch")
 
 
-def command_settings(
-    *, bases, energy, kept, sparsity, epochs, rate, dense_epochs, penni, preset, precision, device, seed
-):
-    """``CompressionSettings`` of the options of ``farthing compress``."""
-    shared = {"augmentation": "crop-flip", "device": device, "seed": seed}
-    teacher = {"distillation": TEACHER}
-    # Integers are not exact in bfloat16: refining is always in float32.
-    coarse = {"precision": precision, **shared}
-    return CompressionSettings(
-        dense=TrainingSettings(epochs=dense_epochs, rate=rate, **coarse) if dense_epochs else None,
-        penni=PenniSettings(
-            bases=bases,
-            energy=energy,
-            retraining=TrainingSettings(epochs=epochs, rate=rate / 2, **coarse),
-            tuning=TrainingSettings(epochs=max(1, epochs // 3), rate=rate / 2, **coarse),
+def check_output(recipe, output):
+    """Refuse the name of an output file that promises other numbers than ``recipe`` makes.
+
+    Raises
+    ------
+    ValueError
+        If a recipe without integers is to write anything but a model file, or one with integers a model file.
+    """
+    integers = recipe.find(EscalateSettings) is not None
+    if integers == (output.suffix == MODEL_SUFFIX):
+        raise ValueError(
+            f"expected -o {output.with_suffix('.farthing' if integers else MODEL_SUFFIX)}, as a recipe of {', '.join(recipe.names())} "
+            f"makes {'integers' if integers else 'no integers'}, got {output}"
         )
-        if penni
-        else None,
-        escalate=EscalateSettings(
-            bases=bases,
-            energy=energy,
-            kept=kept,
-            sparsity=sparsity,
-            retraining=TrainingSettings(epochs=epochs, rate=rate, **coarse, **teacher),
-            refining=TrainingSettings(epochs=max(1, epochs // 5), rate=rate / 10, **shared, **teacher),
-            limits=None if preset is None else IntegerLimits.of(Config.preset(preset)),
-        ),
-    )
 
 
 def parse_shares(text):
@@ -72,17 +58,17 @@ def parse_shares(text):
 
 
 def compress_to_file(
-    network, dataset, settings, output, *, name, folder, start=None, test_images=None, console
+    network, dataset, recipe, output, *, name, folder, start=None, test_images=None, console
 ):
-    """Compress ``network``, write the network file ``output`` and show what came out.
+    """Compress ``network``, write the file ``output`` and show what came out.
 
     Parameters
     ----------
     network : sw.model.Network
     dataset : sw.data.Dataset
-    settings : CompressionSettings
+    recipe : Recipe
     output : path
-        Of the network file.
+        Of the network file, or of the model file where the recipe makes no integers.
     name : str
     folder : path
         For checkpoints; made if it is missing.
@@ -98,6 +84,7 @@ def compress_to_file(
     dict
         The report, as it is in the file too.
     """
+    check_output(recipe, output)
     folder.mkdir(parents=True, exist_ok=True)
     steps = Steps(console)
     with steps.step("compress") as show:
@@ -107,30 +94,51 @@ def compress_to_file(
             test_images=test_images,
             progress=lambda phase, fraction, text: show(fraction, f"{phase} {text}"),
         )
-        made = compress(network, dataset, settings, run, name=name, start=start)
-    with steps.step("compare the integers with their twin") as show:
-        images, labels = run.test_split()
-        integers = integer_logits(made.integers, images, progress=show).argmax(1)
-        twin = logits(made.network, images).argmax(1).numpy()
-    report = report_of(made, settings)
-    report["accuracy_integer"] = float((integers == labels).mean())
-    report["agreement"] = float((integers == twin).mean())
-    report["test_images"] = len(images)
-    write_network(output, made.integers, report)
+        made = compress(network, dataset, recipe, run, name=name, start=start)
+    report = report_of(made, recipe)
+    report["test_images"] = len(run.test_split()[0])
+    if made.integers is None:
+        line = _finish_model(made, report, output)
+    else:
+        with steps.step("compare the integers with their twin") as show:
+            line = _finish_integers(made, report, output, run, show)
     show_phases(console, report)
-    console.print(
-        f"integers: top-1 {report['accuracy_integer']:.2%}, as their twin on {report['agreement']:.2%} of {len(images)} images; {output}",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
-    )
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
     return made, report
 
 
-def report_of(made, settings):
+def _finish_integers(made, report, output, run, show):
+    """Write integers; a line of what they are."""
+    images, labels = run.test_split()
+    integers = integer_logits(made.integers, images, progress=show).argmax(1)
+    twin = logits(made.network, images).argmax(1).numpy()
+    report["accuracy_integer"] = float((integers == labels).mean())
+    report["agreement"] = float((integers == twin).mean())
+    write_network(output, made.integers, report)
+    return (
+        f"integers: top-1 {report['accuracy_integer']:.2%}, as their twin on {report['agreement']:.2%} of "
+        f"{len(images)} images; {output}"
+    )
+
+
+def _finish_model(made, report, output):
+    """Write real numbers; a line of what they are."""
+    size = total_size(made.network)
+    line = f"real numbers: top-1 {made.accuracy:.2%}; {output}"
+    if size.weights:
+        report["size"] = dataclasses.asdict(size) | {"dense": size.dense, "coded": size.coded}
+        line = (
+            f"shared weights: {size.coded:,} bits coded ({size.codebook:,} codebooks, {size.coded_codes:,} codes, "
+            f"{size.coded_gaps:,} gaps, {size.scales:,} scales), {size.ratio:.1f} times fewer than {size.dense:,}\n{line}"
+        )
+    write_model(output, made.network, report)
+    return line
+
+
+def report_of(made, recipe):
     """What was done and measured, as plain values."""
     return {
-        "settings": dataclasses.asdict(settings),
+        "recipe": values_of(recipe.labelled()),
         "phases": [dataclasses.asdict(phase) for phase in made.phases],
         "versions": {
             "farthing": __version__,
@@ -144,7 +152,7 @@ def show_phases(console, report):
     """Print what each phase left."""
     table = Table(title="phases")
     table.add_column("phase")
-    for heading in ("top-1", "lost", "zero coefficients", "epochs", "seconds"):
+    for heading in ("top-1", "lost", "zeros", "epochs", "seconds"):
         table.add_column(heading, justify="right")
     before = report["phases"][0]["accuracy"]
     for phase in report["phases"]:

@@ -15,6 +15,7 @@ from sim import reference
 from sim.network import accelerator_verilog, simulate
 from sim.simulators import build_simulator
 from sw.compiler import compile_network
+from sw.compression.escalate import EscalateSettings
 from sw.compression.outline import outline
 from sw.compression.plan import plan_layers
 from sw.data import load_dataset
@@ -52,7 +53,7 @@ class Results:
     seconds: dict
 
 
-def run(config, folder, *, images=8, seed=0, settings=FULL, console):
+def run(config, folder, *, images=8, seed=0, recipe=FULL, console):
     """Run the demonstration; its files are in ``folder``.
 
     Parameters
@@ -64,8 +65,8 @@ def run(config, folder, *, images=8, seed=0, settings=FULL, console):
         How many images of the test split are simulated.
     seed : int
         Of the training.
-    settings : CompressionSettings
-        Of the training.
+    recipe : Recipe
+        Of the training and compression.
     console : rich.console.Console
         Where progress and the table are shown.
 
@@ -85,7 +86,7 @@ def run(config, folder, *, images=8, seed=0, settings=FULL, console):
     # Before the minutes of training: what can be refused is refused here.
     chosen = _spread(images, len(load_dataset("mnist").test_images))
     network = load_model(NETWORK)
-    plans = plan_layers(network, kept=settings.escalate.kept)
+    plans = plan_layers(network, kept=recipe.find(EscalateSettings).kept)
     compile_network(outline(network.pixels, network.layers, plans), config)
 
     folder = Path(folder)
@@ -102,7 +103,7 @@ def run(config, folder, *, images=8, seed=0, settings=FULL, console):
 
     with steps.step("train and compress") as show:
         compressed = compress_digits(
-            seed=seed, settings=settings, progress=lambda phase, part, text: show(part, f"{phase} {text}")
+            seed=seed, recipe=recipe, progress=lambda phase, part, text: show(part, f"{phase} {text}")
         )
     network, dataset = compressed.network, compressed.dataset
 

@@ -17,10 +17,16 @@ __all__ = ["compile_", "compress", "inspect", "roofline"]
 @model_options
 @output_option("Network file to write.")
 @click.option(
+    "--recipe",
+    "source",
+    default="escalate",
+    show_default=True,
+    metavar="NAME|FILE",
+    help="Methods one after the other: a name, or a TOML file. All other options change what it says.",
+)
+@click.option(
     "--bases",
     multiple=True,
-    default=(5,),
-    show_default=True,
     type=click.IntRange(min=1),
     help="Basis kernels of a layer; more than one number for --sweep alone.",
 )
@@ -29,50 +35,35 @@ __all__ = ["compile_", "compress", "inspect", "roofline"]
     type=click.FloatRange(0, 1, min_open=True),
     help="Instead: as few as keep this share of the squared weights.",
 )
-@click.option(
-    "--kept", type=click.IntRange(min=1), help="Bases that each output channel keeps  [default: all]."
-)
+@click.option("--kept", type=click.IntRange(min=1), help="Bases that each output channel keeps.")
 @click.option(
     "--sparsity",
-    default=0.6,
-    show_default=True,
     type=click.FloatRange(0, 1, max_open=True),
-    help="Share of coefficients that becomes zero.",
+    help="Share of coefficients or weights that becomes zero, of the last method that makes some.",
 )
 @click.option(
     "--epochs",
-    default=30,
-    show_default=True,
     type=click.IntRange(min=1),
-    help="Of retraining; refining takes a fifth of it.",
+    help="Of the longest training; the others change in proportion.",
 )
 @click.option(
     "--rate",
-    default=0.02,
-    show_default=True,
     type=click.FloatRange(0, min_open=True),
-    help="Highest learning rate of retraining.",
+    help="Highest learning rate of the longest training; the others change in proportion.",
 )
 @click.option(
     "--dense-epochs",
-    default=0,
-    show_default=True,
     type=click.IntRange(min=0),
     help="Of training before anything is compressed.",
-)
-@click.option(
-    "--penni/--no-penni", default=False, show_default=True, help="PENNI's phases in floating point first."
 )
 @click.option("--preset", help="Fit the integers to this configuration  [default: to every preset].")
 @click.option(
     "--precision",
-    default="float32",
-    show_default=True,
     type=click.Choice(["float32", "bfloat16"]),
     help="Of convolutions while training.",
 )
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, ...")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Of the training.")
+@click.option("--device", help="auto, cpu, cuda, cuda:1, ...")
+@click.option("--seed", type=click.IntRange(min=0), help="Of the training.")
 @click.option(
     "--sweep",
     "shares",
@@ -96,6 +87,7 @@ def compress(
     weights,
     mean,
     std,
+    source,
     bases,
     energy,
     kept,
@@ -103,7 +95,6 @@ def compress(
     epochs,
     rate,
     dense_epochs,
-    penni,
     preset,
     precision,
     device,
@@ -112,41 +103,40 @@ def compress(
     further,
     folder,
 ):
-    """Compress a trained network to sparse integers.
+    """Compress a trained network by a recipe, to sparse integers unless the recipe says otherwise.
 
-    MODEL is an ONNX file, a program saved by torch.export, or the name of a network that farthing knows.
+    MODEL is an ONNX file, a program saved by torch.export, a model file that this command wrote, or the name of a network that
+    farthing knows.
     """
     require("compress", ["torch", "accelerate", "onnx"])
     if shares is not None:
         require("report", ["matplotlib"])
-    from fpga.compression import command_settings, compress_to_file, parse_shares
-    from hw.config import Config
+    from fpga.compression import check_output, compress_to_file, parse_shares
+    from fpga.presets import find_config
+    from fpga.recipe_options import recipe_with_options, sweep_points
+    from sw.compression.recipe_file import load_recipe
 
     if shares is None and len(bases) > 1:
         raise ValueError(f"expected one number of bases, got {len(bases)}; give them with --sweep")
     if shares is None and further is not None:
         raise ValueError(f"expected --sweep with --sweep-epochs {further}, got none; give shares of zeros")
 
-    def settings(count, share):
-        return command_settings(
-            bases=count,
-            energy=energy,
-            kept=kept,
-            sparsity=share,
-            epochs=epochs,
-            rate=rate,
-            dense_epochs=dense_epochs,
-            penni=penni,
-            preset=preset,
-            precision=precision,
-            device=device,
-            seed=seed,
-        )
-
     # What can be refused is refused before anything is loaded.
-    points = [(count, share) for count in bases for share in parse_shares(shares or str(sparsity))]
-    every = {f"{count}-{share:g}": settings(count, share) for count, share in points}
-    config = Config.preset(preset or "ulx3s-85f")
+    recipe = recipe_with_options(
+        load_recipe(source),
+        energy=energy,
+        kept=kept,
+        epochs=epochs,
+        rate=rate,
+        dense_epochs=dense_epochs,
+        preset=preset,
+        precision=precision,
+        device=device,
+        seed=seed,
+    )
+    points = sweep_points(recipe, bases, None if shares is None else parse_shares(shares), sparsity)
+    check_output(recipe, output)
+    config = find_config(preset or "ulx3s-85f")
     network, dataset = load_network(model, data, weights, mean, std)
     options = {
         "name": Path(model).stem,
@@ -154,14 +144,13 @@ def compress(
         "console": console(),
     }
     if shares is None:
-        (only,) = every.values()
+        (only,) = points.values()
         compress_to_file(network, dataset, only, output, **options)
     else:
         from fpga.sweep import sweep
 
-        dense = next(iter(every.values())).dense
-        every = {label: point.replace(dense=None) for label, point in every.items()}
-        sweep(network, dataset, every, config, output, dense=dense, further=further, **options)
+        points = {label: point.after_training() for label, point in points.items()}
+        sweep(network, dataset, points, config, output, dense=recipe.dense, further=further, **options)
 
 
 @click.command("compile")

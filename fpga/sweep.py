@@ -23,7 +23,9 @@ from sim.cycle_model import layer_cycles
 from sw.compiler import compile_network
 from sw.complexity import integer_complexity, total
 from sw.compression.compress import ternary_again
+from sw.compression.escalate import EscalateSettings
 from sw.compression.run import Run
+from sw.compression.typed import values_of
 from sw.files import replace_file
 from sw.network import Convolution
 from sw.network_file import read_network
@@ -63,7 +65,7 @@ def sweep(
     ----------
     network : sw.model.Network
     points : dict
-        ``CompressionSettings`` by label, without a ``dense`` of their own; labels become parts of file names.
+        ``Recipe`` by label, that end in ESCALATE and do not begin with a training; labels become parts of file names.
     further : int or None
         Epochs of retraining of a point that has as many bases as the point before it, and more zeros: it starts from that. ``None`` starts
         every point from ``network``.
@@ -86,11 +88,11 @@ def sweep(
             run = Run(dataset=dataset, folder=folder, progress=lambda phase, part, text: show(part, text))
             run.train("dense", network, dense)
     found, before = [], None
-    for label, settings in points.items():
-        follows = further is not None and before is not None and _follows(settings, before.settings)
+    for label, recipe in points.items():
+        follows = further is not None and before is not None and _follows(recipe, before.recipe)
         if follows:
-            settings = _shorter(settings, further)
-        digest = _digest(settings, config) + (before.digest if follows else "")
+            recipe = _shorter(recipe, further)
+        digest = _digest(recipe, config) + (before.digest if follows else "")
         path = output.with_name(f"{output.stem}-{label}{output.suffix}")
         kept = folder / f"{label}.json"
         made = None
@@ -98,7 +100,7 @@ def sweep(
             made, report = compress_to_file(
                 network,
                 dataset,
-                settings,
+                recipe,
                 path,
                 name=name,
                 folder=folder / label,
@@ -109,8 +111,8 @@ def sweep(
             point = measure_point(path, dataset, config) | {
                 "label": label,
                 "digest": digest,
-                "bases": settings.escalate.bases,
-                "asked_sparsity": settings.escalate.sparsity,
+                "bases": recipe.find(EscalateSettings).bases,
+                "asked_sparsity": recipe.find(EscalateSettings).sparsity,
                 "dense_accuracy": report["phases"][0]["accuracy"],
                 "accuracy": report["accuracy_integer"],
                 "agreement": report["agreement"],
@@ -118,7 +120,7 @@ def sweep(
             }
             replace_file(kept, json.dumps(point, indent=2) + "\n")
         found.append(json.loads(kept.read_text()))
-        before = _Before(settings, digest, folder / label, made and made.ternary)
+        before = _Before(recipe, digest, folder / label, made and made.ternary)
         result = {"preset": config.name, "dense_accuracy": found[0]["dense_accuracy"], "points": found}
         replace_file(result_path, json.dumps(result, indent=2) + "\n")
         write_sweep(output, result, name)
@@ -129,32 +131,31 @@ def sweep(
 class _Before:
     """The point before: its network is read from its checkpoints if it was made by an earlier run."""
 
-    settings: object
+    recipe: object
     digest: str
     folder: Path
     made: object
 
     def ternary(self, network, dataset):
         if self.made is None:
-            self.made = ternary_again(network, dataset, self.settings, self.folder)
+            self.made = ternary_again(network, dataset, self.recipe, self.folder)
         return self.made
 
 
-def _follows(settings, before):
-    """Whether settings ask for the same as those before, and more zeros."""
-    same = dataclasses.replace(
-        settings.escalate, sparsity=before.escalate.sparsity, retraining=before.escalate.retraining
-    )
-    return settings.escalate.sparsity > before.escalate.sparsity and before == settings.replace(escalate=same)
+def _follows(recipe, before):
+    """Whether a recipe asks for the same as the one before, and more zeros."""
+    more, few = recipe.find(EscalateSettings), before.find(EscalateSettings)
+    same = recipe.changed(EscalateSettings, sparsity=few.sparsity, retraining=few.retraining)
+    return more.sparsity > few.sparsity and before == same
 
 
-def _shorter(settings, epochs):
-    retraining = dataclasses.replace(settings.escalate.retraining, epochs=epochs)
-    return settings.replace(escalate=dataclasses.replace(settings.escalate, retraining=retraining))
+def _shorter(recipe, epochs):
+    retraining = dataclasses.replace(recipe.find(EscalateSettings).retraining, epochs=epochs)
+    return recipe.changed(EscalateSettings, retraining=retraining)
 
 
-def _digest(settings, config):
-    return json.dumps([dataclasses.asdict(settings), config.digest], sort_keys=True)
+def _digest(recipe, config):
+    return json.dumps([values_of(recipe.labelled()), config.digest], sort_keys=True)
 
 
 def measure_point(path, dataset, config):

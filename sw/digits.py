@@ -3,8 +3,9 @@
 import dataclasses
 from dataclasses import dataclass
 
-from .compression.compress import Compressed, CompressionSettings, compress
+from .compression.compress import Compressed, compress
 from .compression.escalate import EscalateSettings
+from .compression.recipe import Recipe, TrainSettings
 from .compression.run import Run
 from .data import Dataset, load_dataset
 from .importing import load_model
@@ -20,23 +21,22 @@ _TRAINING = TrainingSettings(
 )
 
 
-def _settings(*, dense, retrain, refine):
+def _recipe(*, dense, retrain, refine):
     """Epochs of each training. Ternary coefficients change only when a number behind them crosses its threshold: retraining
     needs a higher rate than training does."""
-    return CompressionSettings(
-        dense=dataclasses.replace(_TRAINING, epochs=dense, rate=5e-3),
-        escalate=EscalateSettings(
-            sparsity=0.8,
-            retraining=dataclasses.replace(_TRAINING, epochs=retrain, rate=1.5e-2),
-            refining=dataclasses.replace(_TRAINING, epochs=refine, rate=1e-3),
-        ),
+    escalate = EscalateSettings(
+        sparsity=0.8,
+        retraining=dataclasses.replace(_TRAINING, epochs=retrain, rate=1.5e-2),
+        refining=dataclasses.replace(_TRAINING, epochs=refine, rate=1e-3),
     )
+    first = TrainSettings(training=dataclasses.replace(_TRAINING, epochs=dense, rate=5e-3))
+    return Recipe(methods=(first, escalate))
 
 
 #: What the demonstration uses.
-FULL = _settings(dense=20, retrain=30, refine=3)
+FULL = _recipe(dense=20, retrain=30, refine=3)
 #: Every phase runs, accuracy is poor.
-QUICK = _settings(dense=5, retrain=1, refine=1)
+QUICK = _recipe(dense=5, retrain=1, refine=1)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -52,16 +52,16 @@ class CompressedDigits:
         return self.compressed.integers
 
 
-def compress_digits(*, seed=0, settings=FULL, images=4000, progress=None):
+def compress_digits(*, seed=0, recipe=FULL, images=4000, progress=None):
     """Train the network of digits and compress it to integers.
 
-    The same seed and settings give the same integers on one machine.
+    The same seed and recipe give the same integers on one machine.
 
     Parameters
     ----------
     seed : int
         Of weights, batches and augmentation. The split into training and test images does not depend on it.
-    settings : CompressionSettings
+    recipe : Recipe
         ``FULL`` or ``QUICK``, or one's own.
     images : int
         About how many training images are used.
@@ -85,7 +85,5 @@ def compress_digits(*, seed=0, settings=FULL, images=4000, progress=None):
     )
     with repeatable(seed):
         network = load_model(NETWORK)
-        compressed = compress(
-            network, dataset, settings, Run(dataset=dataset, progress=progress), name=NETWORK
-        )
+        compressed = compress(network, dataset, recipe, Run(dataset=dataset, progress=progress), name=NETWORK)
     return CompressedDigits(compressed=compressed, dataset=dataset)

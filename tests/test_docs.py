@@ -123,7 +123,7 @@ def test_examples_run(page, tmp_path, monkeypatch):
 
     def compress_quickly(*arguments, **options):
         inspect.signature(compress).bind(*arguments, **options)
-        made.append(compress(settings=digits.QUICK, images=640))
+        made.append(compress(recipe=digits.QUICK, images=640))
         return made[-1]
 
     def accept(*arguments, **options):

@@ -1,30 +1,14 @@
-"""From a trained network and images to the integers of the accelerator, in named phases."""
+"""From a trained network and images to a compressed one, by a recipe, in named phases."""
 
-import dataclasses
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ..network import IntegerNetwork
-from ..training import TrainingSettings
 from .escalate import EscalateSettings, train_integers, train_ternary
-from .penni import PenniSettings, penni
 from .quantisation import integer_network
+from .recipe import METHODS
 from .run import Run
 
-__all__ = ["Compressed", "CompressionSettings", "compress", "ternary_again"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class CompressionSettings:
-    """Which methods run, and how; ``None`` leaves one out."""
-
-    #: Training of the network before it is compressed: what every loss is measured against, and the teacher.
-    dense: TrainingSettings | None = None
-    penni: PenniSettings | None = None
-    escalate: EscalateSettings | None = field(default_factory=EscalateSettings)
-
-    def replace(self, **changes):
-        """The same settings with some changed."""
-        return dataclasses.replace(self, **changes)
+__all__ = ["Compressed", "compress", "ternary_again"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -33,7 +17,7 @@ class Compressed:
 
     #: After the last phase, in torch.
     network: object
-    #: The integers, or ``None`` where ESCALATE was left out.
+    #: The integers, or ``None`` without ESCALATE.
     integers: IntegerNetwork | None
     #: Halfway through ESCALATE, before anything is shrunk: a compression to more zeros can start there. ``None`` without it.
     ternary: object
@@ -51,20 +35,20 @@ class Compressed:
         return self.phases[-1].accuracy
 
 
-def compress(network, dataset, settings, run, *, name="network", start=None):
-    """Compress ``network`` on ``dataset`` by the methods of ``settings``; phases are recorded in ``run``.
+def compress(network, dataset, recipe, run, *, name="network", start=None):
+    """Compress ``network`` on ``dataset`` by the methods of ``recipe``; phases are recorded in ``run``.
 
     Parameters
     ----------
     network : sw.model.Network
-        Stays as it is, unless ``settings.dense`` trains it first.
+        Stays as it is, unless the recipe begins with its training.
     dataset : sw.data.Dataset
-    settings : CompressionSettings
+    recipe : Recipe
     run : Run
     name : str
         Of the integer network.
     start : sw.model.Network or None
-        ``Compressed.ternary`` of the same network with fewer zeros, to go on from.
+        ``Compressed.ternary`` of the same network with fewer zeros, for ESCALATE to go on from.
 
     Returns
     -------
@@ -80,22 +64,25 @@ def compress(network, dataset, settings, run, *, name="network", start=None):
             f"expected images of {'x'.join(map(str, network.pixels.shape))} as the network reads, "
             f"got {'x'.join(map(str, dataset.train_images.shape[1:]))}"
         )
-    run.about = settings
-    if settings.dense is None:
+    run.about = recipe.labelled()
+    methods = list(zip(recipe.names(), recipe.methods, strict=True))
+    if recipe.dense is None:
         network = run.phase("dense", lambda: network)
     else:
-        network = run.train("dense", network, settings.dense)
+        network = run.train("dense", network, recipe.dense)
+        methods = methods[1:]
     run.teacher, integers, ternary = network, None, None
-    if settings.penni is not None:
-        network = penni(network, settings.penni, run)
-    if settings.escalate is not None:
-        ternary = train_ternary(network, settings.escalate, run, start=start)
-        network = train_integers(ternary, settings.escalate, run)
-        integers = integer_network(network, name)
+    for method, settings in methods:
+        if isinstance(settings, EscalateSettings):
+            ternary = train_ternary(network, settings, run, start=start)
+            network = train_integers(ternary, settings, run)
+            integers = integer_network(network, name)
+        else:
+            network = METHODS[method].function(network, settings, run)
     return Compressed(network=network, integers=integers, ternary=ternary, phases=tuple(run.phases))
 
 
-def ternary_again(network, dataset, settings, folder):
+def ternary_again(network, dataset, recipe, folder):
     """``Compressed.ternary`` of a compression that was done, from its checkpoints in ``folder``; nothing is measured."""
     run = Run(dataset=dataset, folder=folder, test_images=1)
-    return compress(network, dataset, settings, run).ternary
+    return compress(network, dataset, recipe, run).ternary

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from torch import nn
 
+from ..compression.model_file import MODEL_SUFFIX, read_model
 from ..zoo import build, load_weights, names, pixels_for
 from .from_onnx import import_onnx
 from .from_torch import import_program, import_torch
@@ -17,13 +18,13 @@ def load_model(source, *, input_shape=None, pixels=None, weights=None):
     Parameters
     ----------
     source : nn.Module, str or Path
-        A PyTorch module; the name of a file: ONNX (.onnx) or a program of ``torch.export.save`` (.pt2); or a name of
-        ``sw.zoo.names()``.
+        A PyTorch module; the name of a file: ONNX (.onnx), a program of ``torch.export.save`` (.pt2) or what ``farthing compress``
+        wrote in real numbers (.model); or a name of ``sw.zoo.names()``.
     input_shape : tuple of int, or None
         C, H and W of an image, where the source leaves them open.
     pixels : Pixels or None
         What the network was trained to see of an image (``pixels_of``). ``None`` is what the zoo says of its own networks,
-        ``pixel / 255`` of PyTorch's, and the pixel as it is of ONNX files.
+        ``pixel / 255`` of PyTorch's, and the pixel as it is of ONNX files; a model file says it.
     weights : str, Path or None
         A state dict to put into a module first, as ``torch.save`` writes it.
 
@@ -51,7 +52,15 @@ def load_model(source, *, input_shape=None, pixels=None, weights=None):
         return import_onnx(path, pixels, input_shape=input_shape)
     if path.suffix == ".pt2":
         return import_program(path, pixels)
+    if path.suffix == MODEL_SUFFIX:
+        if pixels is not None:
+            raise ValueError(
+                f"expected no mean and std for {path}, which has its own, got some; leave them out"
+            )
+        network, _ = read_model(path)
+        network.notes = []
+        return network
     raise ValueError(
-        f"expected a module, a file .onnx or .pt2, or one of {', '.join(names())}, got {str(source)!r}; a state dict (.pt, "
+        f"expected a module, a file .onnx, .pt2 or .model, or one of {', '.join(names())}, got {str(source)!r}; a state dict (.pt, "
         ".th) goes to weights= beside its module"
     )

@@ -13,6 +13,7 @@ from ..layers import Pixels
 from ..pixels import pixels_of
 from .densenet import DenseNet
 from .digits import Digits
+from .lenet import LeNet5, LeNet300
 from .mobilenet import MobileNetV1
 from .resnet import ResNet18
 from .resnet_cifar import CifarResNet
@@ -38,6 +39,8 @@ class _Entry:
 _NETWORKS = {
     "densenet": _Entry(DenseNet, (3, 32, 32), _CIFAR),
     "digits": _Entry(Digits, (1, 28, 28), {}),
+    "lenet-300-100": _Entry(LeNet300, (1, 28, 28), {}),
+    "lenet-5": _Entry(LeNet5, (1, 28, 28), {}),
     "mobilenetv1": _Entry(MobileNetV1, (3, 224, 224), _IMAGENET),
     "resnet8": _Entry(TinyResNet, (3, 32, 32), {"mean": 0.0, "std": 1 / 255}),
     "resnet18": _Entry(ResNet18, (3, 224, 224), _IMAGENET),

@@ -12,9 +12,9 @@ pytest.importorskip("torch")
 from bench import compression
 from bench.compression_page import PAGE, experiment_tables
 from bench.page import page_with
-from sw.compression.compress import CompressionSettings
 from sw.compression.escalate import EscalateSettings
 from sw.compression.penni import PenniSettings
+from sw.compression.recipe import Recipe, TrainSettings
 from sw.training import Distillation, TrainingSettings
 from tests.sw.training.patterns import patterns, small_network
 
@@ -42,19 +42,12 @@ WANTED = set(
 TRAINING = TrainingSettings(epochs=2, rate=0.02, batch=32, evaluate_every=0)
 TAUGHT = dataclasses.replace(TRAINING, distillation=Distillation(weight=0.5, temperature=2.0))
 ESCALATE = EscalateSettings(retraining=TAUGHT, refining=TAUGHT)
+PENNI = PenniSettings(retraining=TRAINING, tuning=TRAINING, zeros=0.5)
+FIRST = TrainSettings(training=TRAINING)
 QUICK = {
-    "patterns-escalate": {"settings": CompressionSettings(dense=TRAINING, escalate=ESCALATE)},
-    "patterns-penni": {
-        "settings": CompressionSettings(
-            dense=TRAINING,
-            escalate=None,
-            penni=PenniSettings(retraining=TRAINING, tuning=TRAINING, zeros=0.5),
-        )
-    },
-    "patterns-uniform": {
-        "settings": CompressionSettings(dense=TRAINING, escalate=ESCALATE),
-        "uniform": 4,
-    },
+    "patterns-escalate": {"recipe": Recipe(methods=(FIRST, ESCALATE))},
+    "patterns-penni": {"recipe": Recipe(methods=(FIRST, PENNI))},
+    "patterns-uniform": {"recipe": Recipe(methods=(FIRST, ESCALATE)), "uniform": 4},
 }
 
 
@@ -67,7 +60,8 @@ def test_the_page_shows_what_is_stored():
 def test_stored_experiments_are_still_the_same():
     for record in STORED:
         name = record["name"]
-        settings = json.loads(json.dumps(dataclasses.asdict(compression.EXPERIMENTS[name].settings)))
+        stored = compression.stored_settings(compression.EXPERIMENTS[name].recipe)
+        settings = json.loads(json.dumps(stored))
         assert record["settings"] == settings, f"run `python -m bench.compression --only {name}`"
 
 
@@ -91,14 +85,14 @@ def test_an_experiment_is_measured(name, tmp_path, monkeypatch):
 def test_an_experiment_starts_from_another(tmp_path, monkeypatch):
     monkeypatch.setattr(compression, "load_model", lambda model, weights: small_network())
     monkeypatch.setattr(compression, "load_dataset", lambda path: patterns())
-    settings = QUICK["patterns-escalate"]["settings"]
-    more = settings.replace(escalate=dataclasses.replace(ESCALATE, sparsity=0.8))
+    recipe = QUICK["patterns-escalate"]["recipe"]
+    more = recipe.changed(EscalateSettings, sparsity=0.8)
     monkeypatch.setattr(
         compression,
         "EXPERIMENTS",
         {
-            "few": compression.Experiment(model="patterns", settings=settings),
-            "many": compression.Experiment(model="patterns", settings=more, after="few"),
+            "few": compression.Experiment(model="patterns", recipe=recipe),
+            "many": compression.Experiment(model="patterns", recipe=more, after="few"),
         },
     )
     few, many = (
@@ -120,8 +114,8 @@ def test_every_curve_rises():
             before = compression.EXPERIMENTS[experiment.after]
             names = list(compression.EXPERIMENTS)
             assert names.index(experiment.after) < names.index(name)
-            assert before.settings.escalate.sparsity < experiment.settings.escalate.sparsity
-            assert before.settings.escalate.bases == experiment.settings.escalate.bases
+            few, many = (one.recipe.find(EscalateSettings) for one in (before, experiment))
+            assert few.sparsity < many.sparsity and few.bases == many.bases
 
 
 def test_names_are_listed_without_data(monkeypatch):

@@ -22,7 +22,7 @@ def compressed():
     pytest.importorskip("torch")
     from sw import digits
 
-    return digits.compress_digits(seed=3, settings=digits.QUICK, images=640)
+    return digits.compress_digits(seed=3, recipe=digits.QUICK, images=640)
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from fpga.compression import parse_shares
 from fpga.sweep import sweep
 from hw.config import Config
 from sim import reference
-from sw.compression.compress import CompressionSettings
 from sw.compression.escalate import EscalateSettings
+from sw.compression.recipe import Recipe
 from sw.network_file import read_network
 from sw.training import Distillation, TrainingSettings, repeatable
 from tests.sw.training.patterns import patterns, small_network
@@ -28,15 +28,14 @@ DENSE = TrainingSettings(epochs=12, rate=0.02, batch=32, evaluate_every=0)
 
 
 def point(bases, sparsity):
-    return CompressionSettings(
-        escalate=EscalateSettings(
-            bases=bases,
-            kept=None,
-            sparsity=sparsity,
-            retraining=TRAINING,
-            refining=dataclasses.replace(TRAINING, epochs=1, rate=0.002),
-        )
+    escalate = EscalateSettings(
+        bases=bases,
+        kept=None,
+        sparsity=sparsity,
+        retraining=TRAINING,
+        refining=dataclasses.replace(TRAINING, epochs=1, rate=0.002),
     )
+    return Recipe(methods=(escalate,))
 
 
 POINTS = {"3-0.5": point(3, 0.5), "3-0.9": point(3, 0.9), "5-0.9": point(5, 0.9)}

@@ -17,7 +17,7 @@ PHASES = ["dense", "ternary", "ternary-retrain", "ternary-shrink", "quantise", "
 def digits():
     calls = []
     made = compress_digits(
-        settings=QUICK, images=640, progress=lambda phase, fraction, text: calls.append((phase, fraction))
+        recipe=QUICK, images=640, progress=lambda phase, fraction, text: calls.append((phase, fraction))
     )
     return made, calls
 
@@ -64,7 +64,7 @@ def test_network_fits_every_preset(digits):
 def test_same_seed_gives_the_same_integers(digits):
     first, _ = digits
     torch.rand(3)
-    again = compress_digits(settings=QUICK, images=640)
+    again = compress_digits(recipe=QUICK, images=640)
     for one, other in zip(convolutions(first.network), convolutions(again.network), strict=True):
         for name in ("coefficients", "bases", "multiplier", "bias"):
             assert np.array_equal(getattr(one, name), getattr(other, name)), f"{one.name}: {name}"
@@ -78,7 +78,7 @@ def test_settings_of_torch_come_back(digits):
 
 def test_too_few_images_are_refused():
     with pytest.raises(ValueError, match="expected at least"):
-        compress_digits(settings=QUICK, images=10)
+        compress_digits(recipe=QUICK, images=10)
 
 
 @pytest.mark.slow

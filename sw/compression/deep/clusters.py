@@ -1,8 +1,6 @@
 """A few values that stand for many: k-means in one dimension, from starting points that are given."""
 
 import numpy as np
-from sklearn.cluster import KMeans
-from threadpoolctl import threadpool_limits
 
 __all__ = ["STARTS", "cluster", "starting_points"]
 
@@ -72,15 +70,22 @@ def cluster(values, count, *, start="linear", seed=0):
     if len(different) <= count:
         centroids, labels = different, np.searchsorted(different, column[:, 0])
     else:
-        points = starting_points(column[:, 0], count, start, seed)
-        means = KMeans(len(points), init=points[:, None], n_init=1, max_iter=_ROUNDS, tol=0.0)
-        # The order in which several threads add decides the last bits of a mean.
-        with threadpool_limits(1):
-            labels = means.fit(column).labels_
-        centroids = means.cluster_centers_[:, 0]
+        centroids, labels = _means(column, starting_points(column[:, 0], count, start, seed))
     order, labels = np.unique(labels, return_inverse=True)
     centroids = centroids[order]
     rising = np.argsort(centroids, kind="stable")
     place = np.empty_like(rising)
     place[rising] = np.arange(len(rising))
     return centroids[rising].astype(np.float32), place[labels].reshape(values.shape)
+
+
+def _means(column, points):
+    # It takes a second to import, and other methods do without it.
+    from sklearn.cluster import KMeans
+    from threadpoolctl import threadpool_limits
+
+    means = KMeans(len(points), init=points[:, None], n_init=1, max_iter=_ROUNDS, tol=0.0)
+    # The order in which several threads add decides the last bits of a mean.
+    with threadpool_limits(1):
+        means.fit(column)
+    return means.cluster_centers_[:, 0], means.labels_

@@ -32,6 +32,9 @@ class SharedConvolution(ConvolutionUnit):
 
     def __init__(self, layer, centroids, codes, normalise, *, bits, gap_bits):
         super().__init__(layer, normalise)
+        if isinstance(self.normalise, Affine):
+            # Centroids are trained instead.
+            self.normalise.gain.requires_grad_(False)
         self.centroids = nn.Parameter(centroids)
         self.register_buffer("codes", codes)
         self.bits, self.gap_bits = bits, gap_bits
@@ -46,7 +49,7 @@ class SharedConvolution(ConvolutionUnit):
         kernel, normalise = unit.kernel().detach(), copy.deepcopy(unit.normalise)
         if isinstance(normalise, Affine):
             kernel = kernel * normalise.gain.detach()[:, None, None, None]
-            normalise.gain = nn.Parameter(torch.ones_like(normalise.gain), requires_grad=False)
+            normalise.gain = nn.Parameter(torch.ones_like(normalise.gain))
         kernel = kernel.cpu()
         used = kernel != 0
         centroids, labels = cluster(kernel[used].numpy(), (1 << bits) - 1, start=start, seed=seed)

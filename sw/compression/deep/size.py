@@ -16,7 +16,7 @@ from .huffman import coded_bits
 from .relative import to_relative
 from .shared import shared_units
 
-__all__ = ["LayerSize", "layer_sizes", "total_size"]
+__all__ = ["LayerSize", "code_size", "layer_sizes", "total_size"]
 
 _FLOAT = 32
 
@@ -81,20 +81,42 @@ def total_size(network):
     return sum(layer_sizes(network).values(), LayerSize())
 
 
-def _size(unit):
-    flat = unit.codes.flatten().cpu().numpy()
-    codes, gaps = to_relative(flat, unit.gap_bits)
-    nonzero = int((flat != 0).sum())
+def code_size(codes, *, bits, gap_bits, centroids, scales):
+    """``LayerSize`` of a layer.
+
+    Parameters
+    ----------
+    codes : array
+        uint8 [n], 0 for no weight.
+    bits, gap_bits : int
+        Of a code and of a gap.
+    centroids : int
+        Of the codebook, 0 not among them.
+    scales : int
+        Bits of gains and offsets.
+    """
+    stored, gaps = to_relative(codes, gap_bits)
+    nonzero = int((codes != 0).sum())
     return LayerSize(
-        weights=flat.size,
+        weights=codes.size,
         nonzero=nonzero,
-        fillers=len(codes) - nonzero,
+        fillers=len(stored) - nonzero,
+        scales=scales,
+        codebook=_FLOAT * centroids,
+        codes=bits * len(stored),
+        gaps=gap_bits * len(gaps),
+        coded_codes=1 + min(bits * len(stored), sum(coded_bits(stored, 1 << bits))),
+        coded_gaps=1 + min(gap_bits * len(gaps), sum(coded_bits(gaps, 1 << gap_bits))),
+    )
+
+
+def _size(unit):
+    return code_size(
+        unit.codes.flatten().cpu().numpy(),
+        bits=unit.bits,
+        gap_bits=unit.gap_bits,
+        centroids=len(unit.centroids),
         scales=_scales(unit.normalise),
-        codebook=_FLOAT * len(unit.centroids),
-        codes=unit.bits * len(codes),
-        gaps=unit.gap_bits * len(gaps),
-        coded_codes=1 + min(unit.bits * len(codes), sum(coded_bits(codes, 1 << unit.bits))),
-        coded_gaps=1 + min(unit.gap_bits * len(gaps), sum(coded_bits(gaps, 1 << unit.gap_bits))),
     )
 
 

@@ -7,12 +7,13 @@ import pytest
 import torch
 
 from sim.reference import run as reference
-from sw.compression.compress import CompressionSettings, compress
+from sw.compression.compress import compress
 from sw.compression.escalate import EscalateSettings
 from sw.compression.exact import integer_accuracy
 from sw.compression.outline import outline
 from sw.compression.penni import PenniSettings
 from sw.compression.plan import plan_layers
+from sw.compression.recipe import Recipe, TrainSettings
 from sw.compression.requantisation import IntegerLimits
 from sw.compression.run import Run
 from sw.layers import IDENTITY, AverageLayer, ConvolutionLayer
@@ -25,15 +26,13 @@ from tests.sw.training.patterns import PIXELS, patterns, small_network
 
 TRAINING = TrainingSettings(epochs=8, rate=0.02, batch=32, evaluate_every=0, checkpoint_minutes=0)
 TEACHER = Distillation(weight=0.5, temperature=2.0)
-SETTINGS = CompressionSettings(
-    dense=dataclasses.replace(TRAINING, epochs=12),
-    penni=PenniSettings(retraining=TRAINING, tuning=TRAINING, zeros=0.3),
-    escalate=EscalateSettings(
-        sparsity=0.6,
-        retraining=dataclasses.replace(TRAINING, distillation=TEACHER),
-        refining=dataclasses.replace(TRAINING, epochs=2, rate=0.002, distillation=TEACHER),
-    ),
+PENNI = PenniSettings(retraining=TRAINING, tuning=TRAINING, zeros=0.3)
+ESCALATE = EscalateSettings(
+    sparsity=0.6,
+    retraining=dataclasses.replace(TRAINING, distillation=TEACHER),
+    refining=dataclasses.replace(TRAINING, epochs=2, rate=0.002, distillation=TEACHER),
 )
+RECIPE = Recipe(methods=(TrainSettings(training=dataclasses.replace(TRAINING, epochs=12)), PENNI, ESCALATE))
 PHASES = ["dense", "decompose", "retrain", "prune", "tune", "shrink"] + [
     "ternary",
     "ternary-retrain",
@@ -43,10 +42,10 @@ PHASES = ["dense", "decompose", "retrain", "prune", "tune", "shrink"] + [
 ]
 
 
-def made(folder=None, settings=SETTINGS, progress=None):
+def made(folder=None, recipe=RECIPE, progress=None):
     with repeatable(4):
         run = Run(dataset=patterns(), folder=folder, progress=progress)
-        return compress(small_network(), run.dataset, settings, run, name="patterns")
+        return compress(small_network(), run.dataset, recipe, run, name="patterns")
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +102,7 @@ def test_checkpoints_of_another_compression_are_refused(tmp_path):
 
     with pytest.raises(Killed):
         made(tmp_path, progress=stop)
-    sparser = dataclasses.replace(SETTINGS, escalate=dataclasses.replace(SETTINGS.escalate, sparsity=0.7))
+    sparser = RECIPE.changed(EscalateSettings, sparsity=0.7)
     with pytest.raises(
         ValueError, match=r"with about\.escalate\.sparsity 0\.7, got one with 0\.6: delete it"
     ):
@@ -111,10 +110,7 @@ def test_checkpoints_of_another_compression_are_refused(tmp_path):
 
 
 def test_penni_alone_makes_no_integers():
-    settings = CompressionSettings(
-        penni=PenniSettings(retraining=TRAINING, tuning=TRAINING, zeros=0.3), escalate=None
-    )
-    alone = made(settings=settings)
+    alone = made(recipe=Recipe(methods=(PENNI,)))
     assert alone.integers is None and alone.phases[-1].name == "shrink"
 
 
@@ -132,12 +128,10 @@ def test_a_network_of_one_ternary_layer_gets_its_zeros():
             activation=IDENTITY,
         ),
     )
-    settings = SETTINGS.replace(
-        dense=None, penni=None, escalate=dataclasses.replace(SETTINGS.escalate, sparsity=0.9)
-    )
+    recipe = Recipe(methods=(dataclasses.replace(ESCALATE, sparsity=0.9),))
     with repeatable(4):
         run = Run(dataset=patterns())
-        compress(new_network(PIXELS, layers), run.dataset, settings, run)
+        compress(new_network(PIXELS, layers), run.dataset, recipe, run)
     zeros = {phase.name: phase.zeros for phase in run.phases}
     assert zeros["ternary-retrain"] == pytest.approx(0.9, abs=0.03)
 
@@ -148,7 +142,7 @@ def test_images_of_another_shape_are_refused():
         data, train_images=data.train_images[:, :, :7], test_images=data.test_images[:, :, :7]
     )
     with pytest.raises(ValueError, match="expected images of 3x8x8 as the network reads, got 3x7x8"):
-        compress(small_network(), data, SETTINGS, Run(dataset=data))
+        compress(small_network(), data, RECIPE, Run(dataset=data))
 
 
 @pytest.mark.parametrize(

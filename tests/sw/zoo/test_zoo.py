@@ -32,7 +32,7 @@ DIGITS = (
     ),
 )
 #: Weights and biases as published: resnet20 and resnet56 in He et al. 2016 (0.27 M, 0.85 M), resnet18 and mobilenetv1 of torchvision
-#: and of Howard et al. (4.2 M), squeezenet of Iandola et al. (1.25 M), resnet8 of MLPerf Tiny (78,666 with 480 statistics).
+#: and of Howard et al. (4.2 M), squeezenet of Iandola et al. (1.25 M), LeNets of Han et al. (267 K, 431 K), resnet8 of MLPerf Tiny (78,666 with 480 statistics).
 PARAMETERS = {
     "resnet8": 78_186,
     "resnet18": 11_689_512,
@@ -40,6 +40,8 @@ PARAMETERS = {
     "resnet56": 853_018,
     "mobilenetv1": 4_231_976,
     "squeezenet": 1_248_424,
+    "lenet-300-100": 266_610,
+    "lenet-5": 431_080,
 }
 
 
