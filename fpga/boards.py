@@ -1,6 +1,7 @@
 """The boards that farthing makes bitstreams for."""
 
 import dataclasses
+import importlib
 from dataclasses import dataclass
 
 __all__ = ["BOARDS", "Board", "find_board"]
@@ -20,8 +21,12 @@ class Board:
     """
 
     name: str
-    #: Class in ``amaranth_boards.ulx3s``.
+    #: Module of ``amaranth_boards``, and class in it.
+    module: str = "ulx3s"
     platform: str
+    #: LED that says that the clock is up, and which of its colours if it has several: names of the platform's resource.
+    led: str = "led"
+    colour: str | None = None
     #: Four-input LUTs of the part.
     luts: int
     #: 18 x 18 multipliers of the part.
@@ -86,9 +91,8 @@ class Board:
 
     def create_platform(self):
         """The Amaranth platform: pins, part and toolchain."""
-        from amaranth_boards import ulx3s
-
-        return getattr(ulx3s, self.platform)()
+        module = importlib.import_module(f"amaranth_boards.{self.module}")
+        return getattr(module, self.platform)()
 
 
 #: The boards by name.
@@ -105,6 +109,18 @@ BOARDS = {
             frequency=40_000_000,
         ),
         Board(name="ulx3s-85f", platform="ULX3S_85F_Platform", luts=83_640, dsps=156, block_rams=208),
+        Board(
+            name="ecpix5-85f",
+            module="ecpix5",
+            platform="ECPIX585Platform",
+            led="rgb_led",
+            colour="g",
+            luts=83_640,
+            dsps=156,
+            block_rams=208,
+            loader="ecpix5",
+            crystal=100_000_000,
+        ),
     )
 }
 

@@ -83,9 +83,9 @@ class ClockGenerator(wiring.Component):
 
 
 class BoardTop(wiring.Component):
-    """Any component with byte streams ``i`` and ``o``, behind the serial line of a ULX3S.
+    """Any component with byte streams ``i`` and ``o``, behind the serial line of a board.
 
-    The first LED lights when the clock is up.
+    An LED lights when the clock is up.
 
     Parameters
     ----------
@@ -111,6 +111,9 @@ class BoardTop(wiring.Component):
         m.submodules.tx = tx = io.Buffer("o", pins.tx)
         m.d.comb += [uart.rx.eq(rx.i), tx.o.eq(uart.tx)]
 
-        m.submodules.led = led = io.Buffer("o", platform.request("led", 0, dir="-"))
+        light = platform.request(self._board.led, 0, dir="-")
+        if self._board.colour is not None:
+            light = getattr(light, self._board.colour)
+        m.submodules.led = led = io.Buffer("o", light)
         m.d.comb += led.o.eq(clock.runs)
         return m

@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 import pytest
 
 from fpga.boards import BOARDS, find_board
@@ -47,5 +50,16 @@ def test_impossible_clocks(changes, message):
 
 
 def test_unknown_board():
-    with pytest.raises(ValueError, match=r"expected a board from ulx3s-25f, ulx3s-85f, got 'ulx4s'"):
+    with pytest.raises(
+        ValueError, match=r"expected a board from ulx3s-25f, ulx3s-85f, ecpix5-85f, got 'ulx4s'"
+    ):
         find_board("ulx4s")
+
+
+def test_the_page_lists_every_board():
+    page = (Path(__file__).parents[2] / "docs" / "boards.md").read_text()
+    rows = [[cell.strip() for cell in row.split("|")[1:-1]] for row in re.findall(r"^\| `.*$", page, re.M)]
+    assert [row[0].strip("`") for row in rows] == list(BOARDS)
+    for (_, _, luts, dsps, block_rams, crystal, clock, _), board in zip(rows, BOARDS.values(), strict=True):
+        assert (luts, dsps, block_rams) == (f"{board.luts:,}", str(board.dsps), str(board.block_rams))
+        assert (crystal, clock) == (f"{board.crystal / 1e6:g} MHz", f"{board.frequency / 1e6:g} MHz")

@@ -1,4 +1,5 @@
 import json
+import re
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -35,6 +36,26 @@ def test_plan_asks_for_the_placer(placer):
     )
     options = dict(pairwise(command))
     assert (options["--placer"], options["--seed"]) == (placer, "7")
+
+
+def test_plan_is_for_the_part_and_pins_of_the_board():
+    plan = prepare(find_board("ecpix5-85f"), Echo())
+    (command,) = (
+        command
+        for command in json.loads(plan.files[f"build_{NAME}.json"])["commands"]
+        if command[0] == "nextpnr-ecp5"
+    )
+    assert "--um5g-85k" in command
+    assert dict(pairwise(command))["--package"] == "CABGA554"
+    pins = dict(re.findall(r'LOCATE COMP "(\w+)" SITE "(\w+)"', plan.files[f"{NAME}.lpf"]))
+    assert pins == {
+        "clk100_0__io": "K23",
+        "rgb_led_0__g__io": "R21",
+        "uart_0__rx__io": "R26",
+        "uart_0__tx__io": "R24",
+    }
+    source = plan.files[f"{NAME}.il"]
+    assert "parameter \\CLKI_DIV 2" in source and "parameter \\CLKFB_DIV 1" in source
 
 
 def test_missing_tool_is_named(monkeypatch, tmp_path):
