@@ -10,7 +10,6 @@ from fpga import __version__
 from fpga.steps import Steps
 from sw.compression.compress import compress
 from sw.compression.deep.size import total_size
-from sw.compression.escalate import EscalateSettings
 from sw.compression.exact import integer_logits
 from sw.compression.model_file import MODEL_SUFFIX, write_model
 from sw.compression.run import Run
@@ -32,7 +31,7 @@ def check_output(recipe, output):
     ValueError
         If a recipe without integers is to write anything but a model file, or one with integers a model file.
     """
-    integers = recipe.find(EscalateSettings) is not None
+    integers = recipe.makes_integers
     if integers == (output.suffix == MODEL_SUFFIX):
         raise ValueError(
             f"expected -o {output.with_suffix('.farthing' if integers else MODEL_SUFFIX)}, as a recipe of {', '.join(recipe.names())} "

@@ -17,7 +17,7 @@ class Compressed:
 
     #: After the last phase, in torch.
     network: object
-    #: The integers, or ``None`` without ESCALATE.
+    #: The integers, or ``None`` where no method of the recipe makes any.
     integers: IntegerNetwork | None
     #: Halfway through ESCALATE, before anything is shrunk: a compression to more zeros can start there. ``None`` without it.
     ternary: object
@@ -76,9 +76,10 @@ def compress(network, dataset, recipe, run, *, name="network", start=None):
         if isinstance(settings, EscalateSettings):
             ternary = train_ternary(network, settings, run, start=start)
             network = train_integers(ternary, settings, run)
-            integers = integer_network(network, name)
         else:
             network = METHODS[method].function(network, settings, run)
+        if METHODS[method].integers:
+            integers = integer_network(network, name)
     return Compressed(network=network, integers=integers, ternary=ternary, phases=tuple(run.phases))
 
 

@@ -11,6 +11,12 @@ from .channel_pruning.slimming import SlimmingSettings, slim
 from .deep.sharing import SharingSettings, share_weights
 from .escalate import EscalateSettings
 from .magnitude import MagnitudeSettings, RestoreSettings, prune_by_magnitude, restore
+from .micronet.pipeline import (
+    SensitivitySettings,
+    UniformSettings,
+    prune_by_sensitivity,
+    quantise_uniformly,
+)
 from .penni import PenniSettings, penni
 
 __all__ = ["METHODS", "Method", "Recipe", "TrainSettings", "train_method"]
@@ -40,6 +46,8 @@ class Method:
     function: object
     #: What it makes: 0 convolutions with weights of their own, 1 decomposed ones, 2 what no method can go on from; ``None`` the same.
     makes: int | None
+    #: Whether integers can be read out of the network that it makes.
+    integers: bool = False
 
 
 #: By the name that recipes have for it.
@@ -47,12 +55,14 @@ METHODS = {
     "train": Method(settings=TrainSettings, function=train_method, makes=None),
     "magnitude": Method(settings=MagnitudeSettings, function=prune_by_magnitude, makes=0),
     "restore": Method(settings=RestoreSettings, function=restore, makes=0),
+    "sensitivity": Method(settings=SensitivitySettings, function=prune_by_sensitivity, makes=0),
     "l1-filter": Method(settings=FilterSettings, function=prune_filters, makes=0),
     "lasso": Method(settings=LassoSettings, function=prune_by_lasso, makes=0),
     "slimming": Method(settings=SlimmingSettings, function=slim, makes=0),
     "penni": Method(settings=PenniSettings, function=penni, makes=1),
     "sharing": Method(settings=SharingSettings, function=share_weights, makes=2),
-    "escalate": Method(settings=EscalateSettings, function=None, makes=2),
+    "uniform": Method(settings=UniformSettings, function=quantise_uniformly, makes=2, integers=True),
+    "escalate": Method(settings=EscalateSettings, function=None, makes=2, integers=True),
 }
 _NAMES = {method.settings: name for name, method in METHODS.items()}
 
@@ -95,6 +105,11 @@ class Recipe:
         counts = [names[:place].count(name) + 1 for place, name in enumerate(names)]
         labels = [f"{name}-{count}" if count > 1 else name for name, count in zip(names, counts, strict=True)]
         return dict(zip(labels, self.methods, strict=True))
+
+    @property
+    def makes_integers(self):
+        """Whether the last method leaves integers."""
+        return METHODS[self.names()[-1]].integers
 
     def find(self, kind):
         """The last method whose settings are of the class ``kind``, or ``None``."""

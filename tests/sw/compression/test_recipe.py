@@ -166,6 +166,10 @@ PHASES = {
     "l1-filter": ["dense", "filters", "filters-tune"],
     "lasso": ["dense", "lasso", "lasso-tune"],
     "slimming": ["dense", "slim", "slim-prune", "slim-tune"],
+    "micronet": [
+        *("dense", "sensitivity", "sensitivity-tune"),
+        *("uniform", "uniform-tune", "uniform-integers"),
+    ],
     "dsd": ["dense", "magnitude", "magnitude-tune", "restore", "restore-tune"],
     "escalate": ["dense", "ternary", "ternary-retrain", "ternary-shrink", "quantise", "refine"],
     "penni": ["dense", "decompose", "retrain", "prune", "tune", "shrink"],
@@ -179,7 +183,7 @@ def test_recipes_by_name_run(name):
         run = Run(dataset=patterns(train=64, test=16))
         made = compress(small_network(), run.dataset, shortened(load_recipe(name)), run)
     assert [phase.name for phase in made.phases] == PHASES[name]
-    assert (made.integers is not None) == name.endswith("escalate")
+    assert (made.integers is not None) == (name == "micronet" or name.endswith("escalate"))
 
 
 def test_phases_of_a_method_that_comes_twice_have_numbers(tmp_path):

@@ -43,15 +43,16 @@ def test_a_ternary_layer_by_hand():
     coefficients = [[[1, 0], [-1, 0], [1, 0]], [[0, 0], [0, 1], [0, -1]]]
     bases = [[[5, 0], [1, 2]], [[1, 1], [1, -9]]]
     tally = counted(convolution(coefficients, bases))["layer"]
-    # Mask and signs, taps, a multiplier and a bias for each channel, a shift: a mask of the taps would cost more than the 0 among them.
-    assert tally.parameters == (12 + 5 + 8 * 8 + 2 * 56 + 5) / 32
+    # Mask and signs, taps, a multiplier and a bias for each channel, a shift: taps down to -9 take 5 bits, and a mask of them
+    # would cost more than the 0 among them.
+    assert tally.parameters == (12 + 5 + 8 * 5 + 2 * 56 + 5) / 32
     # Signs at 16 positions; z of three 9-bit numbers has 11 bits: 3 and 4 products at 9 positions.
-    wide = max(int(max(3 * 8, 2 * 12) * 256).bit_length() + 1 + 16, 40)
+    wide = max(int(max(3 * 8, 2 * 12) * 255).bit_length() + 1 + 16, 40)
     behind = 18 * (max(14, 16) + wide) / 32
     assert tally.multiplications == pytest.approx(5 * 16 / 32 + (3 + 4) * 9 * 11 / 32 + behind)
-    most = (24 * 256).bit_length() + 1
+    most = (24 * 255).bit_length() + 1
     sums = (9 + 10) * 16 / 32 + 9 * 16 / 32
-    assert tally.additions == pytest.approx(sums + 9 * tree_additions([3, 4], 19, most) + 18 * wide / 32)
+    assert tally.additions == pytest.approx(sums + 9 * tree_additions([3, 4], 16, most) + 18 * wide / 32)
     assert most == 14
 
 
@@ -60,12 +61,12 @@ def test_ordinary_weights_have_no_coefficients():
     bases = np.zeros((2, 3, 1, 1))
     bases[0, :2], bases[1, 2] = 7, -3
     tally = counted(convolution(each, bases))["layer"]
-    assert tally.parameters == (6 + 3 * 8 + 2 * 56 + 5) / 32
-    # Three products of 8 bits at 16 positions, one sum of two of 16 bits, narrowed to what the weights can reach.
-    reach = (14 * 256).bit_length() + 1
+    assert tally.parameters == (6 + 3 * 4 + 2 * 56 + 5) / 32
+    # Three products of 4 by 8 bits at 16 positions, one sum of two of 12 bits.
+    reach = (14 * 255).bit_length() + 1
     whole = max(reach + 16, 40)
     assert tally.multiplications == pytest.approx(16 * 3 * 8 / 32 + 32 * (16 + whole) / 32)
-    assert tally.additions == pytest.approx(16 * min(16, reach) / 32 + 32 * whole / 32)
+    assert tally.additions == pytest.approx(16 * 12 / 32 + 32 * whole / 32)
 
 
 def test_selections_multiply_nothing():
@@ -96,6 +97,20 @@ def test_pools_by_hand():
     assert found["mean"].parameters == 21 / 32
     assert found["mean"].additions == 3 * (8 + 8 + 9) / 32
     assert found["mean"].multiplications == 3 * (16 + 26) / 32
+
+
+def test_narrow_integers_cost_less():
+    """4-bit weights and activations, 16 and 15 at most, count as such."""
+    first = convolution(np.ones((3, 3, 1)), [[[4]]], name="first", high=15)
+    wide, narrow = (
+        counted(first, convolution(np.ones((2, 3, 1)), [[[tap]]], input="first"))["layer"] for tap in (100, 7)
+    )
+    after = 32 * (16 + 40) / 32
+    assert wide.parameters - narrow.parameters == (8 - 4) / 32
+    # Sums of three of 5 bits, with a sign, have 7; they meet taps of 8 and of 4 bits.
+    assert wide.multiplications == pytest.approx(6 * 16 / 32 + 2 * 16 * 8 / 32 + after)
+    assert narrow.multiplications == pytest.approx(6 * 16 / 32 + 2 * 16 * 7 / 32 + after)
+    assert narrow.additions == pytest.approx(2 * (5 + 6) * 16 / 32 + 32 * 40 / 32)
 
 
 def test_normalising_an_image_counts():
