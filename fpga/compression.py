@@ -7,6 +7,7 @@ from importlib import metadata
 from rich.table import Table
 
 from fpga import __version__
+from fpga.model_report import size_line
 from fpga.steps import Steps
 from sw.compression.compress import compress
 from sw.compression.deep.size import total_size
@@ -126,10 +127,7 @@ def _finish_model(made, report, output):
     line = f"real numbers: top-1 {made.accuracy:.2%}; {output}"
     if size.weights:
         report["size"] = dataclasses.asdict(size) | {"dense": size.dense, "coded": size.coded}
-        line = (
-            f"shared weights: {size.coded:,} bits coded ({size.codebook:,} codebooks, {size.coded_codes:,} codes, "
-            f"{size.coded_gaps:,} gaps, {size.scales:,} scales), {size.ratio:.1f} times fewer than {size.dense:,}\n{line}"
-        )
+        line = f"{size_line(size)}\n{line}"
     write_model(output, made.network, report)
     return line
 

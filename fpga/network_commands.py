@@ -173,15 +173,24 @@ def compile_(network, preset, output):
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--preset", help="Of a network file: count the bits of its image for this configuration.")
 def inspect(file, preset):
-    """Show what is in a network file or an image file.
+    """Show what is in a network file, a model file or an image file.
 
-    Of a network: what every layer stores, computes and moves, before and after compression. Of an image: layers, shapes, and
+    Of a network or model: what every layer stores, computes and moves, before and after compression. Of an image: layers, shapes, and
     bits of every memory.
     """
     from fpga.inspection import is_network_file, show
     from fpga.presets import find_config
 
     config = None if preset is None else find_config(preset)
+    if file.suffix == ".model":
+        if config is not None:
+            raise ValueError(f"expected no --preset with a model, which has no integers, got {preset}")
+        require("compress", ["torch"])
+        from fpga.model_report import show_model
+        from sw.compression.model_file import read_model
+
+        show_model(console(), read_model(file)[0], file.stem)
+        return
     if not is_network_file(file):
         if config is not None:
             raise ValueError(f"expected no --preset with an image, which is for one already, got {preset}")

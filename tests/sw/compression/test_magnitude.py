@@ -52,6 +52,19 @@ def test_layers_have_shares_of_their_own():
         prune_least(dense(), MagnitudeSettings(layers={"scale": 0.5}))
 
 
+def test_what_is_masked_counts_before_what_happens_to_be_zero():
+    unit = dense().unit("down")
+    weight = unit.weight.detach().clone()
+    weight[:3] = 0
+    kept = torch.ones_like(weight, dtype=torch.bool)
+    kept[-3:] = False
+    masked = MaskedConvolution(unit.layer, weight, None, kept)
+    masked.prune(3 / len(weight))
+    assert torch.equal(masked.kept, kept)
+    masked.prune(6 / len(weight))
+    assert not masked.kept[:3].any() and masked.kept[3:-3].all()
+
+
 @pytest.mark.parametrize("optimiser", [torch.optim.SGD, torch.optim.AdamW])
 def test_pruned_weights_stay_zero_in_training(optimiser):
     made = prune_least(dense(), MagnitudeSettings(sparsity=0.7))

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from sw.complexity import network_complexity, total
+from sw.compression.channel_pruning import lasso
 from sw.compression.channel_pruning.filters import FilterSettings, prune_filters, without_filters
 from sw.compression.channel_pruning.lasso import (
     LassoSettings,
@@ -228,6 +229,26 @@ def test_fewer_channels_by_lasso_keep_what_was_learned(trained):
     with torch.no_grad():
         pixels = torch.from_numpy(patterns().test_images)
         assert torch.equal(same(pixels), trained(pixels))
+
+
+@pytest.mark.parametrize("name", ["first", "second"])
+def test_what_a_constant_channel_added_stays_as_an_offset(monkeypatch, name):
+    layers = [
+        dataclasses.replace(layer, padding=(0, 0, 0, 0)) if layer.name == "second" else layer
+        for layer in small_network().layers
+    ]
+    with repeatable(4):
+        network = new_network(small_network().pixels, layers)
+    with torch.no_grad():
+        network.unit(name).normalise.weight[3] = 0
+        network.unit(name).normalise.bias[3] = 2.0
+    monkeypatch.setattr(lasso, "choose_channels", lambda *_: torch.tensor([0, 1, 2, 4, 5, 6, 7]))
+    settings = LassoSettings(sparsity=0.0, layers={name: 0.125}, images=256, points=9)
+    small = with_fewer_inputs(network, settings, patterns())
+    assert channels(small)[name] == 7
+    pixels = torch.from_numpy(patterns().test_images)
+    with torch.no_grad():
+        assert torch.allclose(small(pixels), network.eval()(pixels), atol=1e-4)
 
 
 @pytest.mark.parametrize(
