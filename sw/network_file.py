@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from .files import replace_file
+from .json_header import read_header, with_tuples
 from .network import AveragePool, Concatenation, Convolution, IntegerNetwork, MaxPool, TensorInfo
 from .pixels import Pixels
 
@@ -28,7 +29,6 @@ __all__ = [
 NETWORK_VERSION = 1
 _KEY = "farthing"
 _KINDS = {kind.__name__: kind for kind in (Convolution, MaxPool, AveragePool, Concatenation)}
-_LENGTH_BYTES = 8
 
 
 class NetworkFileError(ValueError):
@@ -72,9 +72,7 @@ def parse_network(content):
     """
     try:
         arrays = load(content)
-        length = int.from_bytes(content[:_LENGTH_BYTES], "little")
-        metadata = json.loads(content[_LENGTH_BYTES : _LENGTH_BYTES + length])["__metadata__"]
-        header = json.loads(metadata[_KEY])
+        header = read_header(content, _KEY)
         version = header["version"]
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise NetworkFileError(
@@ -92,7 +90,7 @@ def parse_network(content):
             input=TensorInfo(**header["input"]),
             input_scale=header["input_scale"],
             layers=layers,
-            pixels=None if pixels is None else Pixels(**_tuples(pixels)),
+            pixels=None if pixels is None else Pixels(**with_tuples(pixels)),
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise NetworkFileError(
@@ -115,14 +113,10 @@ def write_network(path, network, report=None):
 
 
 def _layer(values, arrays):
-    values = _tuples(values)
+    values = with_tuples(values)
     kind = _KINDS[values.pop("kind")]
     for field in dataclasses.fields(kind):
         array = arrays.get(f"{values['name']}/{field.name}")
         if array is not None:
             values[field.name] = array
     return kind(**values)
-
-
-def _tuples(values):
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}

@@ -10,6 +10,7 @@ import torch
 
 from ..training import TrainingSettings
 from .masked import masked_network, prunable_units, restored_network
+from .shares import check_shares, layer_shares
 
 __all__ = ["MagnitudeSettings", "RestoreSettings", "prune_by_magnitude", "prune_least", "restore"]
 
@@ -40,9 +41,7 @@ class MagnitudeSettings:
     tuning: TrainingSettings = _TUNING
 
     def __post_init__(self):
-        for name, share in {"sparsity": self.sparsity, **self.layers}.items():
-            if not 0 <= share < 1:
-                raise ValueError(f"expected a share of zeros from 0 to below 1, got {share} of {name}")
+        check_shares("zeros", self.sparsity, self.layers)
         if self.scope not in ("layer", "network"):
             raise ValueError(f"expected a scope of layer or network, got {self.scope!r}")
         if self.scope == "network" and self.layers:
@@ -86,14 +85,11 @@ def prune_least(network, settings, part=1.0):
     """``network`` with masks, of which as many weights are zero as ``settings`` ask for after the ``part`` 0 to 1 of all rounds."""
     made = masked_network(network)
     units = prunable_units(made)
-    names = [layer.name for layer, _ in units]
-    unknown = [name for name in settings.layers if name not in names]
-    if unknown:
-        raise ValueError(f"expected shares of layers from {', '.join(names)}, got {unknown[0]!r}")
+    by_name = layer_shares((layer.name for layer, _ in units), settings.sparsity, settings.layers)
     if settings.scope == "network":
         shares = _network_shares(units, _after(settings.sparsity, part))
     else:
-        shares = [_after(settings.layers.get(name, settings.sparsity), part) for name in names]
+        shares = [_after(share, part) for share in by_name.values()]
     for (_, unit), share in zip(units, shares, strict=True):
         unit.prune(share)
     return made

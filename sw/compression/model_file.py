@@ -13,6 +13,7 @@ from safetensors.torch import load, save
 from torch import nn
 
 from ..files import replace_file
+from ..json_header import read_header, with_tuples
 from ..layers import Activation, AverageLayer, ConvolutionLayer
 from ..model import Affine, DenseConvolution, Network
 from ..network import Concatenation, MaxPool
@@ -27,7 +28,6 @@ __all__ = ["MODEL_SUFFIX", "model_bytes", "parse_model", "read_model", "write_mo
 MODEL_SUFFIX = ".model"
 _VERSION = 1
 _KEY = "farthing-model"
-_LENGTH_BYTES = 8
 _LAYERS = {kind.__name__: kind for kind in (ConvolutionLayer, MaxPool, AverageLayer, Concatenation)}
 #: Units by name, and what their constructors take besides tensors.
 _UNITS = {
@@ -83,9 +83,7 @@ def parse_model(content):
     """
     try:
         tensors = load(content)
-        length = int.from_bytes(content[:_LENGTH_BYTES], "little")
-        metadata = json.loads(content[_LENGTH_BYTES : _LENGTH_BYTES + length])["__metadata__"]
-        header = json.loads(metadata[_KEY])
+        header = read_header(content, _KEY)
         version = header["version"]
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ValueError(
@@ -102,7 +100,7 @@ def parse_model(content):
             for place, layer in enumerate(layers)
             if isinstance(layer, ConvolutionLayer)
         }
-        network = Network(Pixels(**_tuples(header["pixels"])), layers, units)
+        network = Network(Pixels(**with_tuples(header["pixels"])), layers, units)
     except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise ValueError(
             f"expected a model file that is whole, got one in which {str(error).splitlines()[0]}; make it anew"
@@ -127,7 +125,7 @@ def _layer(values):
     kind = _LAYERS[values.pop("kind")]
     if "activation" in values:
         values["activation"] = Activation(**values["activation"])
-    return kind(**_tuples(values))
+    return kind(**with_tuples(values))
 
 
 def _unit(layer, values, tensors, begin):
@@ -141,7 +139,3 @@ def _unit(layer, values, tensors, begin):
     with torch.no_grad():
         unit.load_state_dict(own)
     return unit
-
-
-def _tuples(values):
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}

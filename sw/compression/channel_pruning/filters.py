@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import torch
 
 from ...training import TrainingSettings
+from ..shares import check_shares, layer_shares
 from .removal import free_layers, without_channels
 
 __all__ = ["FilterSettings", "prune_filters", "without_filters"]
@@ -35,9 +36,7 @@ class FilterSettings:
     tuning: TrainingSettings = _TUNING
 
     def __post_init__(self):
-        for name, share in {"sparsity": self.sparsity, **self.layers}.items():
-            if not 0 <= share < 1:
-                raise ValueError(f"expected a share of filters from 0 to below 1, got {share} of {name}")
+        check_shares("filters", self.sparsity, self.layers)
 
 
 def prune_filters(network, settings, run):
@@ -56,10 +55,7 @@ def without_filters(network, settings):
         If a share is given for a layer that cannot lose channels.
     """
     names = [layer.name for layer, _ in free_layers(network)]
-    unknown = [name for name in settings.layers if name not in names]
-    if unknown:
-        raise ValueError(f"expected shares of layers from {', '.join(names)}, got {unknown[0]!r}")
-    shares = {name: settings.layers.get(name, settings.sparsity) for name in names}
+    shares = layer_shares(names, settings.sparsity, settings.layers)
     if not settings.greedy:
         return without_channels(
             network, {name: _strongest(network.unit(name), share) for name, share in shares.items()}

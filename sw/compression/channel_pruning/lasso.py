@@ -15,6 +15,7 @@ from ...layers import AverageLayer, ConvolutionLayer, layer_inputs
 from ...model import Affine, DenseConvolution
 from ...network import MaxPool
 from ...training import TrainingSettings
+from ..shares import check_shares, layer_shares
 from .removal import free_layers, without_channels
 from .samples import sample_inputs, sample_sums
 
@@ -55,9 +56,7 @@ class LassoSettings:
     tuning: TrainingSettings = _TUNING
 
     def __post_init__(self):
-        for name, share in {"sparsity": self.sparsity, **self.layers}.items():
-            if not 0 <= share < 1:
-                raise ValueError(f"expected a share of channels from 0 to below 1, got {share} of {name}")
+        check_shares("channels", self.sparsity, self.layers)
         for name in ("images", "points"):
             if getattr(self, name) < 1:
                 raise ValueError(f"expected at least one of {name}, got {getattr(self, name)}")
@@ -106,14 +105,12 @@ def with_fewer_inputs(network, settings, dataset):
         If a share is given for a layer that cannot lose channels.
     """
     pairs = prunable_pairs(network)
-    unknown = [name for name in settings.layers if name not in pairs]
-    if unknown:
-        raise ValueError(f"expected shares of layers from {', '.join(pairs)}, got {unknown[0]!r}")
+    shares = layer_shares(pairs, settings.sparsity, settings.layers)
     whole = copy.deepcopy(network).eval()
     made = whole
     for name, reader in pairs.items():
         channels = whole.unit(name).layer.outputs
-        count = channels - min(int(settings.layers.get(name, settings.sparsity) * channels), channels - 1)
+        count = channels - min(int(shares[name] * channels), channels - 1)
         if count < channels:
             made = _fewer(made, whole, name, reader, count, settings, dataset)
     return made
