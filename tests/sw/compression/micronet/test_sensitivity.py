@@ -116,6 +116,13 @@ def test_budgets_are_met(seed, cost):
         assert all(0 <= choice.zeros[layer.name] <= 0.9 * layer.weights for layer in found.layers)
 
 
+def test_equal_layers_need_not_get_the_same():
+    """Their zeros change together: what is left over goes back to one of them."""
+    found = sensitivity(*((name, 1000, 1, (0.8, 0.7, 0.6)) for name in "abc"))
+    choice = choose(found, 1501)
+    assert choice.left == 1501 and max(choice.zeros.values()) - min(choice.zeros.values()) <= 2
+
+
 def test_a_larger_budget_costs_less():
     random = np.random.default_rng(9)
     found = sensitivity(*((f"l{i}", 500, 1, tuple(0.9 - np.cumsum(random.random(3)) / 9)) for i in range(5)))
