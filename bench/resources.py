@@ -29,6 +29,10 @@ RESULT = Path(__file__).parent / "results" / "resources.json"
 CONFIGURATIONS = {
     "tiny": Config.preset("tiny"),
     "small": Config.preset("small"),
+    "four lanes of 16": Config.preset("tiny").replace(
+        chunk=16, lanes=4, lookahead=2, lookaside=2, channels=32, rows=3
+    ),
+    "four rows": Config.preset("tiny").replace(rows=4, pes=4, requantisers=4, ring=16),
     "ulx3s-85f": Config.preset("ulx3s-85f"),
 }
 

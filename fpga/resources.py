@@ -30,6 +30,8 @@ __all__ = ["Resources", "count_resources", "parts"]
 
 #: Bits of the two operands of a hardware multiplier, and of each part of a wider operand.
 _OPERAND, _PART = 18, 17
+#: Bits from which on a product takes one.
+_LEAST_OPERAND = 2
 #: The longest sum that is cheaper in logic than as a carry chain, and LUTs that the ends of a chain take.
 _SHORT_SUM, _CHAIN_ENDS = 9, 4
 #: LUTs that a cell of distributed memory takes: its own four, and those that its write port needs.
@@ -119,7 +121,7 @@ def parts(config):
         "activations": _activations(config),
         "feeder": _feeder(config),
         "bases": _bases(config),
-        "rings": _ring_copy(config) * config.pes,
+        "rings": _ring_copy(config) * config.pes + _ring_start(config) * config.blocks,
         "rows": _row(config) * rows,
         "MACs": _mac(config) * config.pes,
         "requantiser": _requantiser(config),
@@ -250,6 +252,12 @@ def _ring_copy(config):
     )
     steps = chunks * (config.classes + 1)
     return memory + reader * config.rows + Resources(luts=place, registers=entry + 2 + place + steps)
+
+
+def _ring_start(config):
+    """Chunks before the first pixel of each class of rows: synthesis gives a hardware multiplier even to a product of 2 bits."""
+    narrow = min(_range_bits(config.classes), _range_bits(config.chunks + 1)) < _LEAST_OPERAND
+    return Resources(dsps=0 if narrow else config.classes)
 
 
 def _scale_unit(config):

@@ -60,6 +60,8 @@ def test_more_of_anything_takes_more():
         more = count_resources(Config.preset("small").replace(**changes))
         assert more.luts > base.luts and more.registers > base.registers, changes
     assert count_resources(Config.preset("small").replace(z_bits=19)).dsps == 2 * 18 + 2
+    # Four classes of rows, of which each has its place in a square of 2 x 2 pixels worked out with a multiplier.
+    assert count_resources(Config.preset("small").replace(rows=4)).dsps == 18 + 2 + 4
 
 
 def test_what_runs_out_first():
