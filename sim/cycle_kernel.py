@@ -1,44 +1,28 @@
-"""The times of a convolution: queues and handshakes of the PEs and what surrounds them, without any data.
+"""The times of a convolution: queues and handshakes of the PEs and what surrounds them, for ``LANES`` images at once.
 
-What a row does before its FIFO of ``z`` is worked out ahead (``sim.cycle_rows``). The multipliers choose among what lies in
-front of them, so their cycles are taken in order, over all PEs; cycles in which none of them acts are left out. What is not
-known by then follows from something that is yet to come, so nothing is decided too early.
+Nothing waits for what a later position does: chunks enter the ring when rows have released earlier pixels, a row makes its ``z`` when
+chunks are there and its multipliers have taken earlier ones (``sim.cycle_rows``), results leave when those before them have left. So
+positions are worked out one after the other, each time as sums and maxima of earlier ones. What all images have in common (coefficient lists,
+geometry) steers the walk; what differs, the times and which ``z`` are zero, is in the lanes of vectors.
+
+Only the pixels of a square may need one another, if the ring does not hold them all: the last enter when the first are released. What happens
+in a square is then worked out again and again, from when its pixels were released the last time, until nothing changes. Each time follows from
+earlier ones, so every round settles at least one more, and what settles is the only solution.
 
 Two parts need no times of their own, as their source never pauses and a pipeline that is always offered something holds no
 gap: feeder, memory and, with concentration, encoder have a chunk in every cycle from ``_FIRST_CHUNK``, or as much later, on; the requantiser has its next job, and
 its residual beside it, in every cycle from ``_FIRST_ENTRY`` on.
 """
 
-from collections import namedtuple
+from numba import njit
 
-import numpy as np
-from numba import njit, types
-from numba.extending import intrinsic
-from numba.np.arrayobj import make_array
-
-from .cycle_rows import (
-    AWAITS,
-    END,
-    FRONT,
-    FRONT_AT,
-    NEVER,
-    NONZERO,
-    SHARE,
-    Walk,
-    new_row,
-    power,
-    row_places,
-    run_row,
-    stages,
-    take_z,
-)
+from .cycle_fifo import forget, wait
+from .cycle_layout import END, LOAD_AT, REQUANTISED_AT, Data, Geometry, Shape, layout
+from .cycle_rows import Turn, Walk, begin_pass, follow_row, new_row, row_places, stages
+from .lanes import any_lane, called, choose, inlined, load, most, pointer, spread, store, vectors
 
 __all__ = ["convolution_cycles"]
 
-#: Stages of ``hw.mac`` from the advance of a position to the FIFO of results, and those of ``Flush``.
-_MAC_LATENCY, _IN_FLIGHT = 5, 8
-#: Cycles from the end of a MAC's last position until the sequencer sees it idle, besides those of ``Flush``.
-_IDLE_SEEN = 3
 #: Cycles from the start until the first chunk can enter the ring: request, memory (2), feeder, skid buffer; with concentration the
 #: encoder too.
 _FIRST_CHUNK, _ENCODER = 5, 3
@@ -48,398 +32,266 @@ _COUNTED, _ROOM_SEEN = 2, 2
 _FIRST_ENTRY = 5
 #: Cycles of a load of bases besides one for each, until they are there, and until the next load.
 _LOADED, _NEXT_LOAD = 4, 5
-
-#: States of a MAC.
-_IN_MAP, _DRAINING, _DONE = 0, 1, 2
-# What is kept of a MAC: when it acts next, and not before; its position, rows that have ended it; positions to drain, to the first
-# result; where the next result lies in the map; results made, stored by then, and whose way out of the FIFO is known; whether it waits for the requantiser.
-(
-    _NEXT,
-    _LOW,
-    _MODE,
-    _COLUMN,
-    _ROW,
-    _PASS,
-    _ENDED,
-    _DRAIN,
-    _SKIP,
-    _OUT_COLUMN,
-    _OUT_ROW,
-    _RESULTS,
-    _STORED,
-    _PULLED,
-    _FULL,
-) = range(15)
-_FIELDS = 16
-# What is kept once, at the front of memory: chunks whose way into the ring is known, when the last enters, how many are counted by then; group of PEs and number of
-# the result that is requantised next, when the last was; loads of bases that are known, when the last began; when MACs are idle.
-(_WRITTEN, _WRITTEN_AT, _COUNT, _GROUP, _RESULT, _REQUANTISED_AT, _LOADS, _LOAD_AT, _IDLE) = range(9)
-_ONCE = 9
-
-_Geometry = namedtuple(
-    "_Geometry",
-    "input_chunks pixels squares turned side_by_side height width line drain output_height output_width passes groups basis_own basis_words",
-)
-_Shape = namedtuple(
-    "_Shape",
-    "pes rows classes ring z_fifo z_ahead output_fifo requantiser_latency concentrates cut chunk lanes lookahead ring_unseen offsets",
-)
-#: Where things lie in memory: when each entry of the ring was written; of each class of rows, pixels that all have released, when
-#: the last was, and the releases under way; of each pass, when its bases are there, how many PEs have done with them, when the last
-#: had; results of each PE, when they were stored and when they left the FIFO; of each group, when they were requantised; MACs; rows.
-_Layout = namedtuple(
-    "_Layout",
-    "ring freed pools pool_size ready stored pulled taken result_mask macs rows row_size size row_classes",
-)
+#: Stages of ``hw.mac`` from the advance of a position to the FIFO of results.
+_RESULT_AFTER = 5
+#: Places that a MAC keeps in the FIFO of results for those on their way.
+_IN_FLIGHT = 8
+#: Cycles from the end of a MAC's last position until the sequencer sees it idle: those of ``Flush``, and three.
+_IDLE_AFTER = _IN_FLIGHT + 3
 
 
-@njit(cache=True, nogil=True, forceinline=True)
-def _fill(m, at_, walk, total, readers_of, most):
-    """Chunks that enter the ring, as far as that is known: the levels of all rows, as they were, must be at most ``most``."""
-    mask = at_.pool_size // 2 - 1
-    while m[_WRITTEN] < total:
-        at = max(m[_WRITTEN_AT] + 1, _FIRST_CHUNK + (_ENCODER if walk.concentrates else 0))
-        room = False
-        while not room:
-            room = True
-            # The ring keeps when chunks are counted.
-            while m[_COUNT] < m[_WRITTEN] and m[at_.ring + (m[_COUNT] & walk.ring_mask)] < at - _ROOM_SEEN:
-                m[_COUNT] += 1
-            for number in range(at_.row_classes):
-                beyond = m[_COUNT] - number * walk.chunks - most
-                if beyond <= 0:
-                    continue
-                freed = at_.freed + 2 * number
-                pixels = (beyond + walk.chunk_step - 1) // walk.chunk_step
-                while m[freed] < pixels:
-                    pool = at_.pools + number * at_.pool_size + 2 * (m[freed] + 1 & mask)
-                    if m[pool] > 0:
-                        return
-                    m[freed] += 1
-                    m[freed + 1] = m[pool + 1]
-                    m[pool], m[pool + 1] = readers_of[number], 0
-                if m[freed + 1] >= at - _ROOM_SEEN:
-                    at = m[freed + 1] + _ROOM_SEEN + 1
-                    room = False
-        m[at_.ring + (m[_WRITTEN] & walk.ring_mask)] = at + _COUNTED - 1
-        m[_WRITTEN] += 1
-        m[_WRITTEN_AT] = at
+@inlined
+def _fill(m, at, shape, geometry, first, count):
+    """Chunks ``first`` to ``first + count`` enter the ring; whether that is not what they did before."""
+    most_chunks, chunks, classes = shape.ring - shape.ring_unseen, geometry.input_chunks, at.row_classes
+    changed = spread(0)
+    for chunk in range(first, first + count):
+        time = spread(_FIRST_CHUNK + (_ENCODER if shape.concentrates else 0))
+        if chunk:
+            time = most(time, load(m, at.ring + (chunk - 1 & at.ring_mask)) - (_COUNTED - 1) + 1)
+        # Levels count the chunks before these four, and of the four those that had entered early enough.
+        for counted in range(chunk - _COUNTED - _ROOM_SEEN + 1, chunk + 1):
+            needed = spread(0)
+            for number in range(classes):
+                beyond = counted - number * chunks - most_chunks
+                if beyond > 0:
+                    pixel = (beyond - 1) // (classes * chunks)
+                    place = at.released + number * (at.pixel_mask + 1) + (pixel & at.pixel_mask)
+                    needed = most(needed, load(m, place) + _ROOM_SEEN + 1)
+            if counted > chunk - _COUNTED - _ROOM_SEEN + 1:
+                written = load(m, at.ring + (counted - 1 & at.ring_mask))
+                needed = choose(written + _ROOM_SEEN < time, needed, 0)
+            time = most(time, needed)
+        place = at.ring + (chunk & at.ring_mask)
+        changed |= load(m, place) != time + (_COUNTED - 1)
+        store(m, place, time + (_COUNTED - 1))
+    return any_lane(changed)
 
 
-@njit(cache=True, nogil=True, forceinline=True)
-def _schedule(m, pe, at_, places_size, geometry, rows):
-    """When a MAC acts next, as far as that is known."""
-    mac = at_.macs + pe * _FIELDS
-    at = m[mac + _LOW]
-    if m[mac + _FULL] or m[mac + _MODE] == _DONE:
-        at = NEVER
-    elif m[mac + _MODE] == _IN_MAP:
-        at = max(at, m[at_.ready + 3 * m[mac + _PASS]])
-        if m[mac + _COLUMN] < geometry.width:
-            first = NEVER
-            front = at_.rows + pe * rows * places_size + FRONT_AT
-            for index in range(rows):
-                if not m[mac + _ENDED] >> index & 1:
-                    first = min(first, m[front])
-                front += places_size
-            at = max(at, first)
-    m[mac + _NEXT] = at
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def _has_room(m, pe, cycle, at_, output_fifo):
-    """Whether another position may follow; if not, it is noted when to try again."""
-    mac, mask = at_.macs + pe * _FIELDS, at_.result_mask
-    stored = at_.stored + pe * (mask + 1)
-    while m[mac + _STORED] < m[mac + _RESULTS] and m[stored + (m[mac + _STORED] & mask)] <= cycle - 2:
-        m[mac + _STORED] += 1
-    number = m[mac + _STORED] - (output_fifo - _IN_FLIGHT)
-    if number < 0:
-        return True
-    if number >= m[mac + _PULLED]:
-        m[mac + _FULL] = 1
-        return False
-    taken = m[at_.pulled + pe * (mask + 1) + (number & mask)]
-    if taken > cycle - 2:
-        m[mac + _LOW] = taken + 2
-        return False
-    return True
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def _pull(m, pe, at_, taken, known):
-    """Results that leave the FIFO for a skid buffer with two places before the requantiser, ``known`` of which are taken."""
-    mac, mask = at_.macs + pe * _FIELDS, at_.result_mask
-    stored, pulled = at_.stored + pe * (mask + 1), at_.pulled + pe * (mask + 1)
-    while m[mac + _PULLED] < min(m[mac + _RESULTS], known + 2):
-        number = m[mac + _PULLED]
-        at = m[stored + (number & mask)] + 2
+@inlined
+def _requantise(m, at, pes, groups, number):
+    """A result of all PEs leaves their FIFOs for skid buffers with two places, and is requantised, group after group."""
+    units, size = pes // groups, at.result_mask + 1
+    place, before, before_that = (
+        number & at.result_mask,
+        number - 1 & at.result_mask,
+        number - 2 & at.result_mask,
+    )
+    last = load(m, REQUANTISED_AT)
+    for group in range(groups):
+        taken = at.taken + group * size
+        time = most(last + 1, _FIRST_ENTRY)
         if number:
-            at = max(at, m[pulled + (number - 1 & mask)] + 1)
-        if number > 1:
-            at = max(at, m[taken + (number - 2 & mask)] + 1)
-        m[pulled + (number & mask)] = at
-        m[mac + _PULLED] = number + 1
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def _requantise(m, at_, units, groups):
-    """Results that all PEs of a group have; whether a MAC was waiting for that."""
-    mask, woken = at_.result_mask, False
-    while True:
-        group, number = m[_GROUP], m[_RESULT]
-        at = max(m[_REQUANTISED_AT] + 1, _FIRST_ENTRY)
-        taken = at_.taken + group * (mask + 1)
-        before = m[taken + (number - 1 & mask)] if number else 0
+            time = most(time, load(m, taken + before) + 1)
         for pe in range(group * units, (group + 1) * units):
-            _pull(m, pe, at_, taken, number)
-            if m[at_.macs + pe * _FIELDS + _RESULTS] <= number:
-                return woken
-            at = max(at, max(m[at_.pulled + pe * (mask + 1) + (number & mask)], before) + 1)
-        m[taken + (number & mask)] = m[_REQUANTISED_AT] = at
-        for pe in range(group * units, (group + 1) * units):
-            mac = at_.macs + pe * _FIELDS
-            _pull(m, pe, at_, taken, number + 1)
-            if m[mac + _FULL]:
-                m[mac + _FULL] = 0
-                m[mac + _LOW] = max(m[mac + _LOW], at + 2)
-                woken = True
-        m[_GROUP] = group + 1
-        if group + 1 == groups:
-            m[_GROUP] = 0
-            m[_RESULT] += 1
+            pulled = load(m, at.stored + pe * size + place) + 2
+            if number:
+                pulled = most(pulled, load(m, at.pulled + pe * size + before) + 1)
+            if number > 1:
+                pulled = most(pulled, load(m, taken + before_that) + 1)
+            store(m, at.pulled + pe * size + place, pulled)
+            time = most(time, pulled + 1)
+        store(m, taken + place, time)
+        last = time
+    store(m, REQUANTISED_AT, last)
 
 
-@njit(cache=True, nogil=True)
-def _load_bases(m, at_, geometry, pes):
-    """Loads of bases: those of a pass, when no PE needs those of the pass before the last one any more; or one for all."""
-    while m[_LOADS] < geometry.passes:
-        number = m[_LOADS]
-        at = m[_LOAD_AT] + geometry.basis_words + _NEXT_LOAD if number else 1
-        if number > 1 and geometry.basis_own:
-            before = at_.ready + 3 * (number - 2)
-            if m[before + 1] < pes:
-                return
-            at = max(at, m[before + 2] + 1)
-        if number and not geometry.basis_own:
-            at = m[_LOAD_AT]
-        m[_LOAD_AT] = at
-        m[at_.ready + 3 * number] = at + geometry.basis_words + _LOADED + 1
-        m[_LOADS] = number + 1
+@inlined
+def _results_fifo(at, shape, pe):
+    """``sim.cycle_fifo``'s tuple for a MAC's results."""
+    first = pe * (at.result_mask + 1)
+    return at.fifos + pe, at.stored + first, at.pulled + first, at.result_mask, shape.output_fifo - _IN_FLIGHT
 
 
-@njit(cache=True, nogil=True, forceinline=True)
-def _advance(m, pe, cycle, at_, geometry, pes):
-    """The MAC goes on to the next position; whether another MAC may be woken by that."""
-    mac, woken = at_.macs + pe * _FIELDS, False
-    if m[mac + _MODE] == _DRAINING:
-        m[mac + _DRAIN] -= 1
-    else:
-        m[mac + _ENDED] = 0
-        m[mac + _COLUMN] += 1
-        if m[mac + _COLUMN] == geometry.line:
-            m[mac + _COLUMN] = 0
-            m[mac + _ROW] += 1
-            if m[mac + _ROW] == geometry.height:
-                m[mac + _ROW] = 0
-                if geometry.basis_own:
-                    ready = at_.ready + 3 * m[mac + _PASS]
-                    m[ready + 1] += 1
-                    m[ready + 2] = cycle
-                    _load_bases(m, at_, geometry, pes)
-                    woken = True
-                m[mac + _PASS] += 1
-                if m[mac + _PASS] == geometry.passes:
-                    m[mac + _MODE] = _DRAINING
-    if m[mac + _SKIP]:
-        m[mac + _SKIP] -= 1
-        return woken
-    kept = m[mac + _OUT_COLUMN] < geometry.output_width and m[mac + _OUT_ROW] < geometry.output_height
-    m[mac + _OUT_COLUMN] += 1
-    if m[mac + _OUT_COLUMN] == geometry.line:
-        m[mac + _OUT_COLUMN] = 0
-        m[mac + _OUT_ROW] += 1
-        if m[mac + _OUT_ROW] == geometry.height:
-            m[mac + _OUT_ROW] = 0
-    if kept:
-        place = at_.stored + pe * (at_.result_mask + 1) + (m[mac + _RESULTS] & at_.result_mask)
-        m[place] = cycle + _MAC_LATENCY
-        m[mac + _RESULTS] += 1
-        units = pes // geometry.groups
-        taken = at_.taken + pe // units * (at_.result_mask + 1)
-        _pull(m, pe, at_, taken, m[_RESULT] + (pe // units < m[_GROUP]))
-        if m[mac + _RESULTS] == m[_RESULT] + 1:
-            woken |= _requantise(m, at_, units, geometry.groups)
-    return woken
-
-
-@njit(cache=True, nogil=True)
-def _follow(m, at_, places, geometry, shape, walk, w, nonzero, masks, cut):
-    """Cycles of one image, -1 if it waits for ever. Memory is zero at first."""
-    pes, rows, size = shape.pes, shape.rows, places.size
+@called
+def _work(m, at, places, walk, data, geometry, shape, results, pass_, position):
+    """All PEs work on a position of the map; ``results``: how many there are so far."""
     shares = 4 // shape.classes if geometry.squares else 1
-    mac_classes = shape.classes if geometry.side_by_side else 1
-    every_row, readers = (1 << rows) - 1, pes * rows
-    total = geometry.passes * geometry.height * geometry.width * (4 if geometry.squares else 1) * walk.chunks
+    classes = shape.classes if geometry.side_by_side else 1
+    first = position * shares
+    for number in range(at.row_classes):
+        for pixel in range(pass_ * walk.pixels + first, pass_ * walk.pixels + first + shares):
+            store(m, at.released + number * (at.pixel_mask + 1) + (pixel & at.pixel_mask), 0)
+    for pe in range(shape.pes):
+        low = most(load(m, at.macs + pe), load(m, at.ready + pass_))
+        fifo = _results_fifo(at, shape, pe)
+        room, end = (fifo, forget(m, fifo, results, low), results), low
+        for class_ in range(classes):
+            claimed = 0
+            for index in range(class_, shape.rows, classes):
+                reader, number = pe * shape.rows + index, data.numbers[index]
+                list_, pixel = reader * geometry.passes + pass_, first * at.row_classes + number
+                turn = Turn(
+                    pixel=first,
+                    count=shares,
+                    list_=4 * list_,
+                    slot=data.first_slot[list_] + first * data.lists[4 * list_ + 3],
+                    chunk=(pass_ * walk.pixels * at.row_classes + pixel) * geometry.input_chunks,
+                    chunk_step=at.row_classes * geometry.input_chunks,
+                    masks=pixel * data.masks_step + data.first_chunk[pass_],
+                    masks_step=at.row_classes * data.masks_step,
+                    released=at.released + number * (at.pixel_mask + 1),
+                    number=pass_ * walk.pixels,
+                    released_mask=at.pixel_mask,
+                )
+                r, claims = (
+                    at.rows + reader * at.row_size,
+                    (at.claimed, claimed, index + classes < shape.rows),
+                )
+                end = most(end, follow_row(m, r, places, walk, data, turn, low, claims, room))
+                claimed += shares * data.lists[4 * list_ + 3]
+        store(m, at.macs + pe, end)
 
-    readers_of = np.zeros(at_.row_classes, np.int64)
-    for reader in range(readers):
-        number = reader % rows % at_.row_classes ^ geometry.turned
-        readers_of[number] += 1
-        new_row(m, at_.rows + reader * size, reader, number, walk.chunks, at_.pools + number * at_.pool_size)
-    for number in range(at_.row_classes):
-        for place in range(0, at_.pool_size, 2):
-            m[at_.pools + number * at_.pool_size + place] = readers_of[number]
+
+@called
+def _load_bases(m, at, geometry, number):
+    """The load of a pass's bases, when no PE needs those of the pass before the last one any more; or one load for all."""
+    time = load(m, LOAD_AT)
+    if number == 0:
+        time = spread(1)
+    elif geometry.basis_own:
+        time += geometry.basis_words + _NEXT_LOAD
+        if number > 1:
+            time = most(time, load(m, at.done + number - 2) + 1)
+    store(m, LOAD_AT, time)
+    store(m, at.ready + number, time + (geometry.basis_words + _LOADED + 1))
+
+
+@called
+def _follow(m, at, places, walk, data, geometry, shape):
+    """Cycles of images, in ``END``. Memory is zero at first."""
+    pes, size = shape.pes, at.result_mask + 1
+    chunks = geometry.input_chunks * (4 if geometry.squares else 1)
+    # Chunks of a position that may wait for one of the same position.
+    tight = geometry.squares and shape.ring - shape.ring_unseen < chunks - 1
+    state = at.copy - at.macs
+    for reader in range(pes * shape.rows):
+        new_row(m, at.rows + reader * at.row_size)
     for pe in range(pes):
-        mac = at_.macs + pe * _FIELDS
-        m[mac + _LOW] = 1
-        m[mac + _DRAIN] = geometry.drain
-        m[mac + _SKIP] = geometry.drain
-    for number in range(geometry.passes):
-        m[at_.ready + 3 * number] = NEVER
-    _load_bases(m, at_, geometry, pes)
+        store(m, at.macs + pe, 1)
+    for number in range(min(geometry.passes, 2)):
+        _load_bases(m, at, geometry, number)
 
-    left, freed = pes, True
-    while left:
-        while freed:
-            freed = False
-            _fill(m, at_, walk, total, readers_of, shape.ring - shape.ring_unseen)
-            for reader in range(readers):
-                r = at_.rows + reader * size
-                if m[r + AWAITS] < m[_WRITTEN]:
-                    freed |= run_row(m, r, places, walk, at_.ring, m[_WRITTEN], w, nonzero, masks, cut)
+    across = geometry.height * geometry.line
+    results = 0
+    for step in range(geometry.passes * across + geometry.drain):
+        pass_, place = divmod(step, across)
+        row, column = divmod(place, geometry.line)
+        if pass_ < geometry.passes and column < geometry.width:
+            position = row * geometry.width + column
+            first = (pass_ * geometry.height * geometry.width + position) * chunks
+            _fill(m, at, shape, geometry, first, chunks)
+            if tight:
+                for number in range(state):
+                    store(m, at.copy + number, load(m, at.macs + number))
+            while True:
+                _work(m, at, places, walk, data, geometry, shape, results, pass_, position)
+                if not tight or not _fill(m, at, shape, geometry, first, chunks):
+                    break
+                for number in range(state):
+                    store(m, at.macs + number, load(m, at.copy + number))
+            if position == geometry.height * geometry.width - 1:
+                for reader in range(pes * shape.rows):
+                    words = data.lists[4 * (reader * geometry.passes + pass_) + 1]
+                    begin_pass(m, at.rows + reader * at.row_size, walk.pixels, words)
+        else:
             for pe in range(pes):
-                _schedule(m, pe, at_, size, geometry, rows)
-        cycle = NEVER
-        for pe in range(pes):
-            cycle = min(cycle, m[at_.macs + pe * _FIELDS + _NEXT])
-        if cycle == NEVER:
-            return -1
-        woken = False
-        for pe in range(pes):
-            mac = at_.macs + pe * _FIELDS
-            if m[mac + _NEXT] != cycle:
-                continue
-            if m[mac + _MODE] == _DRAINING and m[mac + _DRAIN] == 0:
-                m[mac + _MODE] = _DONE
-                m[_IDLE] = cycle + _IN_FLIGHT + _IDLE_SEEN
-                left -= 1
-            elif _has_room(m, pe, cycle, at_, shape.output_fifo):
-                m[mac + _LOW] = cycle + 1
-                ends = True
-                if m[mac + _MODE] == _IN_MAP and m[mac + _COLUMN] < geometry.width:
-                    chosen, ended = 0, m[mac + _ENDED]
-                    for index in range(rows):
-                        r = at_.rows + (pe * rows + index) * size
-                        if ended >> index & 1 or m[r + FRONT_AT] > cycle:
-                            continue
-                        flags = m[r + FRONT]
-                        if flags & NONZERO:
-                            mine = 1 << index % mac_classes
-                            if chosen & mine:
-                                continue
-                            chosen |= mine
-                        if flags & END:
-                            m[r + SHARE] += 1
-                            if m[r + SHARE] == shares:
-                                m[r + SHARE] = 0
-                                ended |= 1 << index
-                        if take_z(m, r, places, cycle):
-                            freed |= run_row(
-                                m, r, places, walk, at_.ring, m[_WRITTEN], w, nonzero, masks, cut
-                            )
-                    m[mac + _ENDED] = ended
-                    ends = ended == every_row
-                if ends:
-                    woken |= _advance(m, pe, cycle, at_, geometry, pes)
-            _schedule(m, pe, at_, size, geometry, rows)
-        if woken:
+                time = load(m, at.macs + pe)
+                if pass_ < geometry.passes:
+                    time = most(time, load(m, at.ready + pass_))
+                fifo = _results_fifo(at, shape, pe)
+                time = wait(m, fifo, forget(m, fifo, results, time), results, time)
+                store(m, at.macs + pe, time + 1)
+        if place == across - 1 and pass_ + 2 < geometry.passes:
+            done = spread(0)
             for pe in range(pes):
-                _schedule(m, pe, at_, size, geometry, rows)
-    return max(max(m[_IDLE], m[_WRITTEN_AT] + 1), m[_REQUANTISED_AT] + shape.requantiser_latency + 1)
+                done = most(done, load(m, at.macs + pe) - 1)
+            store(m, at.done + pass_, done)
+            _load_bases(m, at, geometry, pass_ + 2)
+        if step < geometry.drain:
+            continue
+        out_row, out_column = divmod((step - geometry.drain) % across, geometry.line)
+        if out_column < geometry.output_width and out_row < geometry.output_height:
+            for pe in range(pes):
+                time = load(m, at.macs + pe) - 1 + _RESULT_AFTER
+                store(m, at.stored + pe * size + (results & at.result_mask), time)
+            _requantise(m, at, pes, geometry.groups, results)
+            results += 1
 
-
-@intrinsic
-def _pointer(context, array):
-    """Pointer to the elements of an array that lie one after the other. Unlike an array it has no count of references, which would be
-    kept in every call, and no index from the end, which every access would ask for."""
-
-    def generate(context, builder, signature, arguments):
-        return make_array(array)(context, builder, arguments[0]).data
-
-    return types.CPointer(array.dtype)(array), generate
+    end = load(m, REQUANTISED_AT) + (shape.requantiser_latency + 1)
+    last = geometry.passes * geometry.height * geometry.width * chunks - 1
+    end = most(end, load(m, at.ring + (last & at.ring_mask)) - (_COUNTED - 1) + 1)
+    for pe in range(pes):
+        end = most(end, load(m, at.macs + pe) + _IDLE_AFTER)
+    store(m, END, end)
 
 
 @njit(cache=True, nogil=True)
-def convolution_cycles(nonzero, masks, words, cut, geometry, shape, sizes, out):
-    """Cycles from the start of a convolution to the first in which all units are idle, -1 for an image that waits for ever.
+def convolution_cycles(
+    masks,
+    lists,
+    of_z,
+    chunk,
+    coefficients,
+    cut,
+    nonzero,
+    numbers,
+    first_chunk,
+    first_slot,
+    geometry,
+    shape,
+    out,
+):
+    """Cycles from the start of a convolution to the first in which all units are idle.
 
     Parameters
     ----------
-    nonzero : uint8 array [images, pixels, z]
-        Whether a ``z`` of a pixel is not zero.
-    masks : int64 array [images, pixels, chunks]
-        Activations that are not zero; no chunks if rows do not concentrate.
-    words, cut : int64 arrays
-        As ``cycle_words.pack_words`` and ``cut_table`` give them.
+    masks : int64 array [pixels, chunks, LANES]
+        Which of a chunk are not zero, an image a lane; no chunks if rows do not concentrate.
+    lists, of_z, chunk, coefficients : int64 arrays
+        As ``cycle_words.decode_words`` gives them.
+    cut : int64 array
+        As ``cycle_words.cut_table`` gives it.
+    nonzero : array [z, pixels of a row]
+        As ``cycle_sums.nonzero_sums`` gives it.
+    numbers : int64 array [rows of a PE]
+        The class of each, by which its pixel of a square follows.
+    first_chunk : int64 array [passes]
+        The first chunk that each is fed, among those of all passes.
+    first_slot : int64 array [rows, passes]
+        How many ``z`` a row has made before the pass, as if all were kept.
     geometry, shape : tuple of int
-        As ``_Geometry`` and ``_Shape`` name them.
-    sizes : tuple of int
-        Lists times 4, ``z``, words.
+        As ``Geometry`` and ``Shape`` name them.
     out : int64 array [images]
     """
-    geometry, shape = _Geometry(*geometry), _Shape(*shape)
-    of_lists, of_z, of_words = sizes
-    together = shape.classes if geometry.squares else 1
+    geometry, shape = Geometry(*geometry), Shape(*shape)
+    places = row_places(shape.z_fifo)
+    at, size = layout(geometry, shape, places.size, lists[:, :, 3].max())
     walk = Walk(
         pixels=geometry.pixels,
-        step=together,
-        chunks=geometry.input_chunks,
-        chunk_step=together * geometry.input_chunks,
         stages=stages(shape.concentrates, shape.cut),
         concentrates=shape.concentrates,
         width=shape.chunk,
         lanes=shape.lanes,
         lookahead=shape.lookahead,
         ahead=shape.z_ahead,
-        ring_mask=shape.ring - 1,
-        passes=geometry.passes,
-        of_z=of_lists,
-        words=of_lists + of_z,
-        word_step=of_words,
-        z_step=nonzero.shape[2],
-        mask_step=masks.shape[2],
+        ring=at.ring,
+        ring_mask=at.ring_mask,
         offsets=shape.offsets,
     )
-    places = row_places(shape.ring // walk.chunk_step + 3, shape.z_fifo)
-    pool_size, results = 2 * (places.pixel_mask + 1), power(2 * shape.output_fifo)
-    freed = _ONCE + shape.ring
-    pools = freed + 2 * together
-    ready = pools + pool_size * together
-    stored = ready + 3 * geometry.passes
-    pulled = stored + results * shape.pes
-    taken = pulled + results * shape.pes
-    macs = taken + results * geometry.groups
-    rows = macs + _FIELDS * shape.pes
-    size = rows + places.size * shape.pes * shape.rows
-    at = _Layout(
-        _ONCE,
-        freed,
-        pools,
-        pool_size,
-        ready,
-        stored,
-        pulled,
-        taken,
-        results - 1,
-        macs,
-        rows,
-        places.size,
-        size,
-        together,
+    data = Data(
+        pointer(lists),
+        pointer(of_z),
+        pointer(chunk),
+        pointer(coefficients),
+        pointer(cut),
+        pointer(nonzero),
+        pointer(masks),
+        pointer(numbers),
+        pointer(first_chunk),
+        pointer(first_slot),
+        masks.shape[1],
     )
-    memory = np.zeros((len(nonzero), size), np.int64)
-    w, table = _pointer(words), _pointer(cut)
-    for image in range(len(nonzero)):
-        m, of_image, mask = _pointer(memory[image]), _pointer(nonzero[image]), _pointer(masks[image])
-        out[image] = _follow(m, at, places, geometry, shape, walk, w, of_image, mask, table)
+    memory = vectors(size)
+    _follow(pointer(memory), at, places, walk, data, geometry, shape)
+    out[:] = memory[END, : len(out)]

@@ -1,9 +1,12 @@
 """Cycle model: the cycles that the accelerator takes for each layer, without simulating its RTL.
 
 The numbers are those of the device's own counters: from the cycle after the note of the layer before (or after the run
-was taken) to the cycle in which the sequencer notes the cycles. What depends on data (matches of a chunk, which ``z``
-are zero) is worked out ahead; ``sim.cycle_kernel`` then follows the queues.
+was taken) to the cycle in which the sequencer notes the cycles. Which ``z`` are zero is worked out ahead by ``sim.cycle_sums``;
+``sim.cycle_kernel`` then follows the queues.
 """
+
+import os
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -18,8 +21,10 @@ from sw.network import INPUT
 
 from .banks import ActivationBanks
 from .cycle_kernel import convolution_cycles
-from .cycle_words import cut_table, decode_words, make_planes, pack_words
+from .cycle_sums import nonzero_sums
+from .cycle_words import cut_table, decode_words, list_terms
 from .holes import hole_values
+from .lanes import LANES
 
 __all__ = ["layer_cycles"]
 
@@ -35,6 +40,9 @@ _FIRST_WINDOW = 4
 def layer_cycles(program, tensors):
     """Cycles of each layer for each image, equal to what the device counts for its steps together.
 
+    ``LANES`` images are followed side by side, and take little longer than one; such groups are dealt to threads, one for each
+    processor.
+
     Parameters
     ----------
     program : sw.program.Program
@@ -46,26 +54,47 @@ def layer_cycles(program, tensors):
     int64 array [images, layers]
     """
     images = len(tensors[INPUT])
-    banks = ActivationBanks(program.config, images)
-    coefficients, holes = _coefficients(program), hole_values(program)
-    banks.store(program.tensors[INPUT], tensors[INPUT], holes[INPUT])
+    holes = hole_values(program)
+    steps = [_step(layer, rows, program.config) for layer, rows in _with_coefficients(program)]
     units = np.zeros((images, len(program.layers)), np.int64)
-    for number, (of_layer, layer) in enumerate(zip(program.step_layers, program.layers, strict=True)):
-        operation = Operation(layer["operation"])
-        if operation is Operation.MAX_POOL:
-            units[:, number] = _max_pool(layer, program.config)
-        elif operation is Operation.AVERAGE_POOL:
-            units[:, number] = _average_pool(layer, program.config)
-        else:
-            rows = coefficients[layer["coefficient_base"]]
-            units[:, number] = _convolution(layer, rows, banks, program.config)
-        if number + 1 == len(program.layers) or program.step_layers[number + 1] != of_layer:
-            name = program.layer_names[of_layer]
-            banks.store(program.tensors[name], tensors[name], holes[name])
+
+    def follow(first):
+        together = slice(first, first + LANES)
+        banks = ActivationBanks(program.config)
+        banks.store(program.tensors[INPUT], tensors[INPUT][together], holes[INPUT])
+        for number, (of_layer, step) in enumerate(zip(program.step_layers, steps, strict=True)):
+            units[together, number] = step(banks, len(units[together])) if callable(step) else step
+            if number + 1 == len(program.layers) or program.step_layers[number + 1] != of_layer:
+                name = program.layer_names[of_layer]
+                banks.store(program.tensors[name], tensors[name][together], holes[name])
+
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        # What threads raise comes with their results.
+        list(threads.map(follow, range(0, images, LANES)))
     cycles = units + _TURN
     # A description is read from the copy of the one before on: a layer waits for what its predecessor did not cover.
     covered = np.hstack([np.zeros((images, 1), np.int64), cycles[:, :-1]])
     return program.layer_sums(cycles + np.maximum(_DESCRIBE - covered, 0))
+
+
+def _with_coefficients(program):
+    """Each description, and the bytes of coefficients of every row."""
+    found = {}
+    for section in program.sections:
+        if section.target is Target.COEFFICIENT:
+            found.setdefault(section.address, {})[section.index] = section.data
+    for layer in program.layers:
+        yield layer, found.get(layer["coefficient_base"])
+
+
+def _step(layer, rows, config):
+    """Cycles from the start of the unit that a description is for until nothing is busy, or a function that tells them of images."""
+    operation = Operation(layer["operation"])
+    if operation is Operation.MAX_POOL:
+        return _max_pool(layer, config)
+    if operation is Operation.AVERAGE_POOL:
+        return _average_pool(layer, config)
+    return _convolution(layer, rows, config)
 
 
 def _window_sizes(layer):
@@ -102,48 +131,25 @@ def _average_pool(layer, config):
     return left + Requantiser.latency(config) + 1
 
 
-def _coefficients(program):
-    """For each address, the bytes of coefficients of every row."""
-    found = {}
-    for section in program.sections:
-        if section.target is Target.COEFFICIENT:
-            found.setdefault(section.address, {})[section.index] = section.data
-    return found
-
-
-def _convolution(layer, rows, banks, config):
-    """Cycles of each image from the start until nothing is busy."""
+def _convolution(layer, rows, config):
+    """A function of memory and a number of images, at most ``LANES``, that gives the cycles of each."""
     data = [rows[index] for index in range(config.pes * config.rows)]
     starts = np.cumsum([0, *map(len, data)])
     data = np.frombuffer(b"".join(data), np.uint8)
-    passes = layer["passes"]
     sizes = config.chunk_bits, config.basis_bits, -(-config.chunk // 8)
-    lists, of_z, chunk, nonzero, negative = decode_words(data, starts, passes, *sizes)
+    words = decode_words(data, starts, layer["passes"], *sizes)
+    lists, of_z, chunk, nonzero, _ = words
+    coefficients, terms = (lists, of_z, chunk, nonzero.view(np.int64)), list_terms(*words, config.chunk)
     concentrates = config.accumulation == "concentration"
-    words = pack_words(lists, of_z, chunk, nonzero, layer["input_repeat"], layer["input_pass"])
-    fed, masks = banks.fed(layer, concentrates)
-    lanes = layer["input_chunks"] * config.chunk
-    sums = np.empty((len(fed), fed.shape[1], len(of_z)), np.uint8)
-    # Passes that are fed the same chunks.
-    same = layer["input_repeat"] if layer["input_pass"] else passes
-    for first in range(0, passes, same):
-        end = min(first + same, passes)
-        planes = make_planes(
-            lists, of_z, chunk, nonzero, negative, first, end, layer["input_chunks"], config.chunk
-        )
-        channel = first // same * layer["input_pass"] * config.chunk
-        at = lists[0, first, 2]
-        np.not_equal(
-            fed[:, :, channel : channel + lanes] @ planes.T,
-            0,
-            out=sums[:, :, at : at + len(planes)],
-            casting="unsafe",
-        )
     own = layer["basis_own"]
     # What of a class makes its first pixel of a square, by exclusive or.
     turned = (2 * layer["last_upper"] + layer["last_left"]) % config.classes if layer["squares"] else 0
     fields = "side_by_side height width line drain output_height output_width passes groups"
-    geometry = [layer["input_chunks"], layer["pixels"], layer["squares"], turned]
+    together = config.classes if layer["squares"] else 1
+    numbers = np.arange(config.rows) % together ^ turned
+    first_chunk = np.arange(layer["passes"]) // layer["input_repeat"] * layer["input_pass"]
+    first_slot = (np.cumsum(lists[:, :, 3], axis=1) - lists[:, :, 3]) * layer["pixels"]
+    geometry = [layer["input_chunks"], layer["pixels"], layer["squares"]]
     geometry += [layer[name] for name in fields.split()]
     geometry += [own, layer["basis_count"] * (config.pes if own else 1)]
     shape = (
@@ -151,17 +157,14 @@ def _convolution(layer, rows, banks, config):
         *(config.output_fifo, Requantiser.latency(config), concentrates, config.tree_is_cut),
         *(config.chunk, config.lanes, config.lookahead, config.ring_unseen, len(column_offsets(config))),
     )
-    cycles = np.zeros(len(fed), np.int64)
-    convolution_cycles(
-        sums,
-        masks.view(np.int64),
-        words,
-        cut_table(config),
-        tuple(map(int, geometry)),
-        tuple(map(int, shape)),
-        (lists.size, len(of_z), len(chunk)),
-        cycles,
-    )
-    if cycles.min() < 0:
-        raise RuntimeError("expected a layer to come to its end, got one that waits for ever")
+    geometry, shape = tuple(map(int, geometry)), tuple(map(int, shape))
+    cut, places = cut_table(config), (numbers, first_chunk, first_slot)
+
+    def cycles(banks, images):
+        found = np.zeros(images, np.int64)
+        fed, masks = banks.fed(layer, concentrates)
+        sums = nonzero_sums(fed, lists, *terms, numbers, first_chunk * config.chunk)
+        convolution_cycles(masks, *coefficients, cut, sums, *places, geometry, shape, found)
+        return found
+
     return cycles

@@ -7,14 +7,16 @@ from numba import njit
 
 from hw.concentration import column_offsets
 
+from .lanes import called
+
 __all__ = [
     "CUT_STEPS",
     "TABLE_WIDTH",
     "cut_table",
     "decode_words",
-    "make_planes",
-    "pack_words",
+    "list_terms",
     "pattern_steps",
+    "steps_of",
 ]
 
 #: Widest chunk for which the steps of every pattern of matches are kept.
@@ -95,50 +97,42 @@ def decode_words(data, starts, passes, chunk_bits, basis_bits, lane_bytes):
 
 
 @njit(cache=True, nogil=True)
-def pack_words(lists, of_z, chunk, nonzero, repeat, step):
-    """One int64 array: ``lists``; ``of_z``; of all words the chunk among those of its pass; among all that any pass is fed, as every
-    ``repeat`` passes see those ``step`` further; the coefficients."""
-    first = lists.size + len(of_z)
-    count = len(chunk)
-    packed = np.empty(first + 3 * count, np.int64)
-    packed[: lists.size] = lists.reshape(-1)
-    packed[lists.size : first] = of_z
-    packed[first : first + count] = chunk
-    packed[first + count : first + 2 * count] = chunk
-    packed[first + 2 * count :] = nonzero.view(np.int64)
+def list_terms(lists, of_z, chunk, nonzero, negative, lanes):
+    """The channels that each ``z`` adds, then those that it subtracts, among those that its pass is fed.
+
+    ``lanes`` is the number of channels of a chunk; the other parameters are as ``decode_words`` gives them.
+
+    Returns
+    -------
+    terms : int64 array [z, 3]
+        Of each ``z``, where its channels begin, where those that are subtracted begin, where they end.
+    channels : int64 array
+    """
+    total = 0
+    for mask in nonzero:
+        while mask:
+            mask &= mask - np.uint64(1)
+            total += 1
+    terms, channels = np.zeros((len(of_z), 3), np.int64), np.empty(total, np.int64)
+    at = 0
     for row in range(lists.shape[0]):
         for number in range(lists.shape[1]):
-            word = first + count + lists[row, number, 0]
-            packed[word : word + lists[row, number, 1]] += number // repeat * step
-    return packed
-
-
-@njit(cache=True, nogil=True)
-def make_planes(lists, of_z, chunk, nonzero, negative, first, end, chunks, lanes):
-    """Coefficients of some passes, float32 [channels that these are fed, their z].
-
-    ``first`` and ``end`` are passes, ``chunks`` and ``lanes`` the chunks of a pixel and the channels of one.
-    """
-    rows = len(lists)
-    z_first = lists[0, first, 2]
-    z_end = lists[rows - 1, end - 1, 2] + lists[rows - 1, end - 1, 3]
-    planes = np.zeros((z_end - z_first, chunks * lanes), np.float32)
-    for row in range(rows):
-        for number in range(first, end):
             word, _, z, count = lists[row, number]
             for index in range(z, z + count):
-                for _ in range(of_z[index]):
-                    left = nonzero[word]
-                    lane = chunk[word] * lanes
-                    minus = negative[word]
-                    while left:
-                        if left & np.uint64(1):
-                            planes[index - z_first, lane] = -1 if minus & np.uint64(1) else 1
-                        left >>= np.uint64(1)
-                        minus >>= np.uint64(1)
-                        lane += 1
-                    word += 1
-    return planes
+                for subtracted in range(2):
+                    terms[index, subtracted] = at
+                    for each in range(word, word + of_z[index]):
+                        left = nonzero[each] & (negative[each] if subtracted else ~negative[each])
+                        channel = chunk[each] * lanes
+                        while left:
+                            if left & np.uint64(1):
+                                channels[at] = channel
+                                at += 1
+                            left >>= np.uint64(1)
+                            channel += 1
+                terms[index, 2] = at
+                word += of_z[index]
+    return terms, channels
 
 
 @njit(cache=True, nogil=True)
@@ -194,3 +188,21 @@ def _all_steps(chunk, lanes, lookahead, offsets):
     for pattern in range(len(table)):
         table[pattern] = pattern_steps(np.uint64(pattern), chunk, lanes, lookahead, offsets, 0, len(offsets))
     return table
+
+
+@called
+def steps_of(mask, coefficients, walk, cut):
+    """Steps of concentration for the coefficients of a word and the activations of a chunk, as masks; ``walk`` says how rows concentrate."""
+    if mask & coefficients == 0:
+        return 1
+    packed, place = 0, 0
+    for shift in range(0, walk.width, 8):
+        byte = mask >> shift & 255
+        index = 2 * (byte << 8 | byte & coefficients >> shift)
+        packed |= cut[index] << place
+        place += cut[index + 1]
+    if walk.width <= TABLE_WIDTH:
+        return cut[CUT_STEPS + packed]
+    return pattern_steps(
+        np.uint64(packed), walk.width, walk.lanes, walk.lookahead, cut, CUT_STEPS, walk.offsets
+    )

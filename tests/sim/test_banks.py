@@ -22,7 +22,7 @@ def test_fed_chunks(seed):
     network = random_network(seed, TINY, layers=5)
     images = np.stack([random_input(image, network) for image in range(2)])
     program, tensors = compile_network(network, TINY), reference.run(network, images)
-    banks, holes = ActivationBanks(TINY, 2), hole_values(program)
+    banks, holes = ActivationBanks(TINY), hole_values(program)
     memory = np.zeros((2, len(Bank), TINY.activation_words, TINY.chunk), np.uint8)
 
     def store(name):
@@ -47,6 +47,6 @@ def test_fed_chunks(seed):
             for image in range(2):
                 words = Feeder.model(memory[image, layer["input_bank"]], wide)
                 real = words.astype(np.int8) if layer["input_signed"] else words
-                assert values[image].reshape(-1, TINY.chunk).tolist() == real.tolist()
-                assert masks[image].reshape(-1).tolist() == ((words != 0) @ (1 << np.arange(4))).tolist()
+                assert values[..., image].reshape(-1, TINY.chunk).tolist() == real.tolist()
+                assert masks[..., image].reshape(-1).tolist() == ((words != 0) @ (1 << np.arange(4))).tolist()
         store(name)
