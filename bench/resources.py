@@ -33,6 +33,7 @@ CONFIGURATIONS = {
         chunk=16, lanes=4, lookahead=2, lookaside=2, channels=32, rows=3
     ),
     "four rows": Config.preset("tiny").replace(rows=4, pes=4, requantisers=4, ring=16),
+    "kernel of 5": Config.preset("tiny").replace(kernel_height=5, kernel_width=5, bases=8),
     "ulx3s-85f": Config.preset("ulx3s-85f"),
 }
 
