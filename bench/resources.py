@@ -34,6 +34,9 @@ CONFIGURATIONS = {
     ),
     "four rows": Config.preset("tiny").replace(rows=4, pes=4, requantisers=4, ring=16),
     "kernel of 5": Config.preset("tiny").replace(kernel_height=5, kernel_width=5, bases=8),
+    "kernel of 1, tables": Config.preset("tiny").replace(
+        kernel_height=1, kernel_width=1, rows=3, tables=2, pool_columns=0, line=32
+    ),
     "ulx3s-85f": Config.preset("ulx3s-85f"),
 }
 

@@ -224,7 +224,9 @@ def _mac(config):
         registers=taps * sums,
     )
     lines = config.kernel_height - 1
-    joined = _memory(width=sums * max(1, lines), depth=config.line, style="block") + Resources(
+    # One row of taps needs no line.
+    kept = _memory(width=sums * lines, depth=config.line, style="block") if lines else Resources()
+    joined = kept + Resources(
         luts=lines * (_sum(sums) + sums / 2) + 2 * _counter(place),
         registers=sums * (2 * lines + config.kernel_height + 1) + 2 * place + 4,
     )
