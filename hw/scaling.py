@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 
 from .config import ACTIVATION_BITS
 from .formats import Layer, scale_layout
+from .settled import settled
 
 __all__ = ["ScaleUnit"]
 
@@ -82,18 +83,20 @@ class ScaleUnit(wiring.Component):
         scale = Signal.like(self.scale)
         residual = Signal.like(self.residual)
         half = Signal(32)
+        shift = settled(m, layer.shift, width=5)
+        least, greatest = settled(m, layer.low), settled(m, layer.high)
         m.d.sync += [
             accumulator.eq(self.accumulator),
             scale.eq(self.scale),
             residual.eq(self.residual),
-            half.eq((1 << layer.shift[:5]) >> 1),
+            half.eq((1 << shift) >> 1),
         ]
 
         low, high = accumulator[:_LOW_BITS], accumulator[_LOW_BITS:]
         product = Signal(signed(_LOW_BITS + 1 + config.multiplier_bits))
         offset = Signal(sum_shape)
         m.d.sync += [product.eq(low * scale.multiplier), offset.eq(scale.bias + half)]
-        residual_multiplier = layer.residual_multiplier[: config.multiplier_bits - 1]
+        residual_multiplier = settled(m, layer.residual_multiplier, width=config.multiplier_bits - 1)
         residual_sum = _sum_of_products(m, residual, residual_multiplier, name="residual")
         high_sum = _sum_of_products(m, high, scale.multiplier, name="high")
 
@@ -106,9 +109,9 @@ class ScaleUnit(wiring.Component):
             low_later.eq(low_sum),
             side_sum.eq(residual_sum + (high_sum << _LOW_BITS)),
             total.eq(low_later + side_sum),
-            coarse.eq(total >> (layer.shift[3:5] << 3)),
+            coarse.eq(total >> (shift[3:5] << 3)),
             saturated.eq(Mux(above.all() | ~above.any(), coarse, Mux(coarse < 0, _LEAST, ~_LEAST))),
-            fine.eq(saturated >> layer.shift[:3]),
-            self.value.eq(Mux(fine < layer.low, layer.low, Mux(fine > layer.high, layer.high, fine))),
+            fine.eq(saturated >> shift[:3]),
+            self.value.eq(Mux(fine < least, least, Mux(fine > greatest, greatest, fine))),
         ]
         return m

@@ -93,6 +93,8 @@ class Sequencer(wiring.Component):
         following, end = Signal(range(config.layers + 1)), Signal(range(config.layers + 1))
         asked, arrived = Signal(range(len(LAYER_FIELDS) + 1)), Signal(range(len(LAYER_FIELDS) + 1))
         cycles, free = Signal(32), Signal()
+        # No unit works: the description is copied, complete or not. One register alone says so to hundreds of others.
+        idle = Signal()
 
         # A description arrives lowest word first and moves down as it comes.
         description = Signal(Layer)
@@ -119,9 +121,9 @@ class Sequencer(wiring.Component):
             self.input_free.eq(free | ~self.running),
         ]
 
-        def copy_description():
+        def end_idling():
             m.d.sync += [
-                layer.eq(description),
+                idle.eq(0),
                 current.eq(following),
                 following.eq(following + 1),
                 asked.eq(0),
@@ -132,6 +134,10 @@ class Sequencer(wiring.Component):
         with m.If(self.clear):
             m.d.sync += self.cycles.eq(0)
         m.d.sync += cycles.eq(cycles + 1)
+        with m.If(idle):
+            m.d.sync += layer.eq(description)
+        starts = Cat(self.start_convolution, self.start_pool, self.start_requantiser)
+        m.d.sync += starts.eq(0)
         with m.FSM() as states:
             m.d.comb += self.running.eq(~states.ongoing("Idle"))
             with m.State("Idle"):
@@ -144,28 +150,26 @@ class Sequencer(wiring.Component):
                         asked.eq(0),
                         arrived.eq(0),
                         free.eq(0),
+                        idle.eq(1),
                     ]
                     m.next = "Describe"
             with m.State("Describe"), m.If(described):
-                copy_description()
+                end_idling()
             with m.State("Settle"):
+                m.d.sync += [
+                    self.start_convolution.eq(operation == Operation.CONVOLUTION.value),
+                    self.start_pool.eq(operation != Operation.CONVOLUTION.value),
+                    self.start_requantiser.eq(operation != Operation.MAX_POOL.value),
+                ]
                 m.next = "Start"
             with m.State("Start"):
                 with m.If(layer.input_free[0]):
                     m.d.sync += free.eq(1)
-                with m.Switch(operation):
-                    with m.Case(Operation.CONVOLUTION.value):
-                        m.d.comb += [self.start_convolution.eq(1), self.start_requantiser.eq(1)]
-                        m.d.sync += self.owner.eq(Owner.FEEDER)
-                    with m.Case(Operation.MAX_POOL.value):
-                        m.d.comb += self.start_pool.eq(1)
-                        m.d.sync += self.owner.eq(Owner.POOL)
-                    with m.Case(Operation.AVERAGE_POOL.value):
-                        m.d.comb += [self.start_pool.eq(1), self.start_requantiser.eq(1)]
-                        m.d.sync += self.owner.eq(Owner.POOL)
+                m.d.sync += self.owner.eq(Mux(self.start_convolution, Owner.FEEDER, Owner.POOL))
                 m.next = "Run"
             with m.State("Run"):
                 with m.If(~self.busy):
+                    m.d.sync += idle.eq(1)
                     m.next = "Note"
             with m.State("Note"):
                 m.d.comb += counters.write.valid.eq(1)
@@ -175,9 +179,10 @@ class Sequencer(wiring.Component):
                     self.owner.eq(Owner.HOST),
                 ]
                 with m.If(following == end):
+                    m.d.sync += idle.eq(0)
                     m.next = "Idle"
                 with m.Elif(described):
-                    copy_description()
+                    end_idling()
                 with m.Else():
                     m.next = "Describe"
         return m
