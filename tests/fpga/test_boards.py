@@ -58,7 +58,9 @@ def test_unknown_board():
 
 def test_the_page_lists_every_board():
     page = (Path(__file__).parents[2] / "docs" / "boards.md").read_text()
-    rows = [[cell.strip() for cell in row.split("|")[1:-1]] for row in re.findall(r"^\| `.*$", page, re.M)]
+    # What has been built comes after it.
+    listed = re.findall(r"^\| `.*$", page.split("<!--")[0], re.M)
+    rows = [[cell.strip() for cell in row.split("|")[1:-1]] for row in listed]
     assert [row[0].strip("`") for row in rows] == list(BOARDS)
     for (_, _, luts, dsps, block_rams, crystal, clock, _), board in zip(rows, BOARDS.values(), strict=True):
         assert (luts, dsps, block_rams) == (f"{board.luts:,}", str(board.dsps), str(board.block_rams))
