@@ -1,15 +1,12 @@
 """What a search found, as a table and as a picture: LUTs against cycles, and what none beats in both."""
 
-import io
-
-import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 from rich.table import Table
 
 from fpga.explore import front
-from sw.files import replace_file
+from fpga.pictures import write_picture
 
 __all__ = ["draw_front", "show_front", "write_front"]
 
@@ -50,11 +47,8 @@ def show_front(console, candidates, board):
 
 def write_front(output, candidates, title):
     """Draw the candidates beside ``output``, as ``.svg`` and ``.png``; the same candidates give the same bytes."""
-    for suffix, metadata in ((".svg", {"Date": None, "Creator": None}), (".png", {"Software": None})):
-        content = io.BytesIO()
-        with matplotlib.rc_context({"svg.hashsalt": "farthing"}):
-            draw_front(candidates, title).savefig(content, format=suffix[1:], metadata=metadata, dpi=150)
-        replace_file(output.with_suffix(suffix), content.getvalue())
+    for suffix in (".svg", ".png"):
+        write_picture(output.with_suffix(suffix), lambda: draw_front(candidates, title))
 
 
 def draw_front(candidates, title):
