@@ -39,7 +39,8 @@ def test_a_network_of_the_zoo(tmp_path):
 
 def test_what_is_none_of_these(tmp_path):
     with pytest.raises(
-        ValueError, match=r"a file \.onnx or \.pt2, or one of .*resnet20.*, got 'resnet21'; a state dict"
+        ValueError,
+        match=r"a file \.onnx, \.pt2 or \.model, or one of .*resnet20.*, got 'resnet21'; a state dict",
     ):
         load_model("resnet21")
     with pytest.raises(ValueError, match=r"weights for a module only, got some for model\.onnx"):
