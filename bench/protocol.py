@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hw.protocol import REQUESTS, Status
+from hw.protocol import REQUESTS, STALLS, Status
 from sw.frames import STATUS_WORDS
 
 from .page import page_with
@@ -22,6 +22,7 @@ def written():
         [status.name, str(status.value), STATUS_WORDS.get(status, "the request was carried out")]
         for status in Status
     ]
+    units = [[unit.name, str(unit.value), STALLS[unit]] for unit in STALLS]
     tables = [
         (
             "Requests",
@@ -29,6 +30,7 @@ def written():
             requests,
         ),
         ("Answers", ["status", "code", "meaning"], statuses),
+        ("Stalls", ["unit", "place", "counted are cycles in which"], units),
     ]
     return page_with(PAGE.read_text(), tables, align="---")
 

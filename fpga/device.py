@@ -177,6 +177,14 @@ class Device:
         cycles = self._persist(conversation.counters, self._loaded)
         return dict(zip(self._loaded.layer_names, map(int, cycles), strict=True))
 
+    def stalls(self):
+        """Cycles of the last run in which each unit had work to do and waited: ``{name: cycles}``.
+
+        Names are those of ``hw.protocol.Unit`` in lower case; ``hw.protocol.STALLS`` says what each waits for.
+        """
+        cycles = self._persist(conversation.stalls)
+        return {unit.name.lower(): count for unit, count in cycles.items()}
+
     def reset(self):
         """Let the device give up what it has half of, wait for the end of a run, and clear it; gives its ``DeviceStatus``.
 

@@ -24,6 +24,7 @@ from hw.formats import (
     z_layout,
 )
 from hw.link_words import write_layout
+from hw.protocol import Unit
 from hw.window_reader import window_layout
 
 __all__ = ["Resources", "count_resources", "parts"]
@@ -118,6 +119,7 @@ def parts(config):
     return {
         "link": _link(config),
         "sequencer": _sequencer(config),
+        "stalls": _stalls(),
         "activations": _activations(config),
         "feeder": _feeder(config),
         "bases": _bases(config),
@@ -330,6 +332,12 @@ def _sequencer(config):
     memories = _memory(width=16, depth=config.layers * LAYER_WORDS) + _memory(width=32, depth=config.layers)
     used = 0.55 * fields
     return memories + Resources(luts=150, registers=fields + used + 16 + 32 * 3 + 30)
+
+
+def _stalls():
+    """Counters, a register before each, and the choice of one to be read."""
+    units = len(Unit)
+    return Resources(luts=32 * units + 32 * (units - 1), registers=33 * units)
 
 
 def _activations(config):

@@ -62,6 +62,7 @@ def run_inputs(program, paths, target, config, *, baud=None, limit_seconds=None,
                 for (name, _), result in zip(inputs, results, strict=True)
             ],
             "layer_cycles": device.counters(),
+            "stalls": device.stalls(),
             "faults": device.faults,
         }
     return report, np.stack([result.output for result in results])
@@ -92,6 +93,9 @@ def show_run(console, report):
             f"{1000 * result['seconds']:,.1f} ms",
         )
     console.print(table)
+    cycles = report["results"][-1]["cycles"]
+    stalls = ", ".join(f"{unit} {count:,} ({count / cycles:.0%})" for unit, count in report["stalls"].items())
+    console.print(f"cycles of the last run in which units waited: {stalls}", highlight=False)
     if report["faults"]:
         console.print(f"repeated after faults of the link: {report['faults']}", highlight=False)
 

@@ -12,11 +12,14 @@ from .formats import Operation, dense_layout
 from .link import HostLink
 from .max_pool import MaxPool
 from .pe_array import PeArray
+from .protocol import Unit
 from .requantiser import Requantiser
+from .run_order import RunOrder
 from .select import ReadSelect, WriteSelect
 from .sequencer import Owner, Sequencer
 from .skid import SkidBuffer
 from .sparsemap import SparseMapEncoder
+from .stalls import StallCounters
 from .store import Store
 from .window_reader import WindowReader, window_layout
 
@@ -47,12 +50,18 @@ class Accelerator(wiring.Component):
         Requests of the host.
     o : stream of 8 bits, out
         Responses.
+    order : ``RunOrder``, in
+        A run that no request asks for. Where nobody gives orders, ``begin`` is left zero.
     running : out
         A run is under way.
     input_free : out
         Activations of the network's input may be loaded.
     cycles : 32 bits, out
         Cycles of the runs since the last ``WAIT`` was answered.
+    stalled : one bit for each ``Unit``, out
+        It has work to do and waits, as ``STALLS`` in ``hw.protocol`` says.
+    stalls : array of 32 bits, out, one for each ``Unit``
+        Cycles of that in the run under way, or in the last one.
     """
 
     def __init__(self, config):
@@ -61,9 +70,12 @@ class Accelerator(wiring.Component):
             {
                 "i": In(stream.Signature(8)),
                 "o": Out(stream.Signature(8)),
+                "order": In(RunOrder()),
                 "running": Out(1),
                 "input_free": Out(1),
                 "cycles": Out(32),
+                "stalled": Out(len(Unit)),
+                "stalls": Out(32).array(len(Unit)),
             }
         )
 
@@ -83,11 +95,13 @@ class Accelerator(wiring.Component):
         m.submodules.max_pool = max_pool = MaxPool(config)
         m.submodules.average_pool = average_pool = AveragePool(config)
         m.submodules.windows = windows = WindowReader(config)
+        m.submodules.stalls = stalls = StallCounters()
 
         # Host link.
         connect(m, host=flipped(self.i), link=link.i)
         connect(m, link=link.o, host=flipped(self.o))
         connect(m, link=link.write, store=store.i)
+        connect(m, giver=flipped(self.order), link=link.order)
         connect(m, link=link.run_request, sequencer=sequencer.run)
         connect(m, link=link.counter_request, sequencer=sequencer.counter_request)
         connect(m, sequencer=sequencer.counter_response, link=link.counter_response)
@@ -169,6 +183,21 @@ class Accelerator(wiring.Component):
             pooling.eq(windows.busy | window_skid.o.valid | max_pool.busy),
             sequencer.busy.eq(feeder.busy | array.busy | requantiser.busy | pooling),
         ]
+
+        # What waits. The counts are those of one run: it begins with zeros, long before any unit starts.
+        waits = {
+            Unit.FEEDER: array.i.valid & ~array.i.ready,
+            Unit.RING: feeder.busy & array.i.ready & ~array.i.valid,
+            Unit.REQUANTISER: requantiser.stalled,
+            Unit.WINDOWS: window_skid.o.valid & ~window_skid.o.ready,
+        }
+        m.d.comb += [
+            self.stalled.eq(Cat(waits[unit] for unit in Unit)),
+            stalls.stalled.eq(self.stalled),
+            stalls.clear.eq(link.run_request.valid & link.run_request.ready),
+        ]
+        for count, outer, inner in zip(stalls.counts, self.stalls, link.stalls, strict=True):
+            m.d.comb += [outer.eq(count), inner.eq(count)]
         for unit in (feeder, basis_loader, array, requantiser, windows, max_pool, average_pool):
             m.d.comb += unit.layer.eq(sequencer.layer)
         return m

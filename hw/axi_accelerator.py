@@ -15,7 +15,7 @@ from .axi_registers import (
     State,
 )
 from .axi_stream import WordPacker, WordUnpacker
-from .protocol import PROTOCOL_VERSION
+from .protocol import PROTOCOL_VERSION, Unit
 
 __all__ = ["AxiAccelerator", "AxiTop", "axi_ports"]
 
@@ -136,8 +136,10 @@ class AxiAccelerator(wiring.Component):
 
     def _registers(self, m, registers, accelerator, reset):
         values, written = registers.values, registers.written
+        run, refused = Signal(), Signal()
         m.d.comb += [
             reset.eq(written.CONTROL & (registers.data & Control.RESET).any()),
+            run.eq(written.CONTROL & (registers.data & Control.RUN).any()),
             values.IDENTIFICATION.eq(IDENTIFICATION),
             values.VERSION.eq(BUS_VERSION << 16 | PROTOCOL_VERSION),
             values.DIGEST.eq(self._config.digest),
@@ -145,13 +147,34 @@ class AxiAccelerator(wiring.Component):
                 Mux(accelerator.running, State.RUNNING, 0) | Mux(accelerator.input_free, State.INPUT_FREE, 0)
             ),
             values.CYCLES.eq(accelerator.cycles),
+            *(values[f"STALLS_{unit.name}"].eq(accelerator.stalls[unit.value]) for unit in Unit),
+        ]
+
+        first, layers, order = Signal(32), Signal(32), accelerator.order
+        with m.If(written.RUN_FIRST):
+            m.d.sync += first.eq(registers.data)
+        with m.If(written.RUN_LAYERS):
+            m.d.sync += layers.eq(registers.data)
+        # What the order has no bits for lies beyond every program; a reset takes everything away.
+        fits = ~(first | layers)[len(order.layers.first) :].any() & ~reset
+        m.d.comb += [
+            values.RUN_FIRST.eq(first),
+            values.RUN_LAYERS.eq(layers),
+            order.layers.first.eq(first),
+            order.layers.count.eq(layers),
+            order.begin.eq(run & fits),
+            refused.eq(order.refused | (run & ~fits)),
         ]
 
         ran = Signal()
         m.d.sync += ran.eq(accelerator.running & ~reset)
         run_ended = ran & ~accelerator.running
         responded = self.m_axis_tvalid & self.m_axis_tready & self.m_axis_tlast
-        happened = Mux(run_ended, Event.RUN_ENDED, 0) | Mux(responded, Event.RESPONDED, 0)
+        happened = (
+            Mux(run_ended, Event.RUN_ENDED, 0)
+            | Mux(responded, Event.RESPONDED, 0)
+            | Mux(refused, Event.REFUSED, 0)
+        )
         interrupts, events = Signal(len(Event)), Signal(len(Event))
         m.d.sync += events.eq(events & ~Mux(written.EVENTS, registers.data[: len(events)], 0) | happened)
         with m.If(written.INTERRUPTS):

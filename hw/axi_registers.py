@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from amaranth.lib import enum
 
-from .protocol import PROTOCOL_VERSION
+from .protocol import PROTOCOL_VERSION, Unit
 
 __all__ = [
     "ADDRESS_BITS",
@@ -25,7 +25,7 @@ ADDRESS_BITS = 8
 #: Content of ``IDENTIFICATION``: the letters FRTH, first one lowest.
 IDENTIFICATION = int.from_bytes(b"FRTH", "little")
 #: Version of the ports and registers; that of the frames is ``hw.protocol.PROTOCOL_VERSION``.
-BUS_VERSION = 1
+BUS_VERSION = 2
 
 
 class Access(enum.Enum):
@@ -46,6 +46,8 @@ class Control(enum.IntFlag):
 
     #: The accelerator and both streams are reset; memories keep their contents.
     RESET = 1
+    #: The layers of ``RUN_FIRST`` and ``RUN_LAYERS`` are run, or that is refused.
+    RUN = 2
 
 
 class State(enum.IntFlag):
@@ -64,6 +66,8 @@ class Event(enum.IntFlag):
     RUN_ENDED = 1
     #: The last byte of a response has been taken from the output stream.
     RESPONDED = 2
+    #: A run that ``CONTROL`` asked for does not begin.
+    REFUSED = 4
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,17 @@ REGISTERS = (
     Register("RESPONSES", 0x28, Access.READ, "responses that have left"),
     Register("BYTES_IN", 0x2C, Access.READ, "bytes taken from the input stream"),
     Register("BYTES_OUT", 0x30, Access.READ, "bytes given to the output stream"),
+    Register("RUN_FIRST", 0x34, Access.WRITE, "first layer of the next run that `CONTROL` begins"),
+    Register("RUN_LAYERS", 0x38, Access.WRITE, "how many layers it runs"),
+    *(
+        Register(
+            f"STALLS_{unit.name}",
+            0x40 + 4 * unit.value,
+            Access.READ,
+            f"cycles of the last run, or of the one under way, in which `{unit.name}` waited",
+        )
+        for unit in Unit
+    ),
 )
 
 #: Addresses by name, for software.

@@ -11,6 +11,8 @@ from .frame_transmitter import FrameTransmitter
 from .link_executor import LinkExecutor, response_width
 from .link_words import write_layout
 from .loader import Loader
+from .protocol import Unit
+from .run_order import RunOrder
 
 __all__ = ["HostLink"]
 
@@ -34,6 +36,8 @@ class HostLink(wiring.Component):
         Bytes to the host.
     write : Out(stream(write_layout(config)))
         One memory word.
+    order : In(RunOrder)
+        A run that no request asks for.
     run_request : Out(stream(layer_range_layout))
         Layers to run.
     running : In(1)
@@ -44,6 +48,8 @@ class HostLink(wiring.Component):
         Cycles of the runs since ``clear_cycles``.
     clear_cycles : Out(1)
         They have been reported.
+    stalls : In(array of 32)
+        Cycles in which each ``Unit`` waited in the last run.
     read_request : Out(stream(read_layout))
         Chunk to read.
     read_response : In(stream(dense_layout(config)))
@@ -61,11 +67,13 @@ class HostLink(wiring.Component):
                 "i": In(stream.Signature(8)),
                 "o": Out(stream.Signature(8)),
                 "write": Out(stream.Signature(write_layout(config))),
+                "order": In(RunOrder()),
                 "run_request": Out(stream.Signature(layer_range_layout)),
                 "running": In(1),
                 "input_free": In(1),
                 "cycles": In(32),
                 "clear_cycles": Out(1),
+                "stalls": In(32).array(len(Unit)),
                 "read_request": Out(stream.Signature(read_layout)),
                 "read_response": In(stream.Signature(dense_layout(config))),
                 "counter_request": Out(stream.Signature(16)),
@@ -92,12 +100,14 @@ class HostLink(wiring.Component):
         connect(m, loader.result, executor.load_result)
         connect(m, loader.write, flipped(self.write))
 
+        connect(m, flipped(self.order), executor.order)
         connect(m, executor.run_request, flipped(self.run_request))
         m.d.comb += [
             executor.running.eq(self.running),
             executor.input_free.eq(self.input_free),
             executor.cycles.eq(self.cycles),
             self.clear_cycles.eq(executor.clear_cycles),
+            *(inner.eq(outer) for inner, outer in zip(executor.stalls, self.stalls, strict=True)),
         ]
         connect(m, executor.read_request, flipped(self.read_request))
         connect(m, flipped(self.read_response), executor.read_response)

@@ -9,7 +9,8 @@ from .formats import Bank, dense_layout, layer_range_layout, read_layout
 from .frame_receiver import Verdict, frame_head_layout
 from .frame_serializer import serial_layout
 from .loader import load_head_layout, load_result_layout
-from .protocol import MAXIMUM_PAYLOAD, PROTOCOL_VERSION, Opcode, Status, Target
+from .protocol import MAXIMUM_PAYLOAD, PROTOCOL_VERSION, Opcode, Status, Target, Unit
+from .run_order import RunOrder
 
 __all__ = ["LinkExecutor", "response_width"]
 
@@ -33,8 +34,9 @@ class LinkExecutor(wiring.Component):
     nothing are answered with nothing. The device is damaged at first, and when a ``LOAD`` wrote to memory and was not
     ``OK``, or ended within a word.
 
-    While a run is under way ``RUN``, ``WAIT``, ``READ`` and ``COUNTERS`` wait for its end, and the data of a
-    ``LOAD`` are held back until then; those of activations only until ``input_free``.
+    While a run is under way ``RUN``, ``WAIT``, ``READ``, ``COUNTERS`` and ``STALLS`` wait for its end, and the data of a
+    ``LOAD`` are held back until then; those of activations only until ``input_free``. An ``order`` is judged as ``RUN`` is, but
+    never waits.
 
     Throughput: reads and counters are asked for one at a time, each when the one before has been sent.
 
@@ -59,6 +61,8 @@ class LinkExecutor(wiring.Component):
         No more data come.
     load_result : In(stream(load_result_layout))
         What became of the load.
+    order : In(RunOrder)
+        A run that no request asks for.
     run_request : Out(stream(layer_range_layout))
         Layers to run.
     running : In(1)
@@ -69,6 +73,8 @@ class LinkExecutor(wiring.Component):
         Cycles of the runs since ``clear_cycles``.
     clear_cycles : Out(1)
         They have been reported.
+    stalls : In(array of 32)
+        Cycles in which each ``Unit`` waited in the last run.
     read_request : Out(stream(read_layout))
         Chunk to read.
     read_response : In(stream(dense_layout(config)))
@@ -94,11 +100,13 @@ class LinkExecutor(wiring.Component):
                 "load_data": Out(stream.Signature(8)),
                 "load_finish": Out(1),
                 "load_result": In(stream.Signature(load_result_layout)),
+                "order": In(RunOrder()),
                 "run_request": Out(stream.Signature(layer_range_layout)),
                 "running": In(1),
                 "input_free": In(1),
                 "cycles": In(32),
                 "clear_cycles": Out(1),
+                "stalls": In(32).array(len(Unit)),
                 "read_request": Out(stream.Signature(read_layout)),
                 "read_response": In(stream.Signature(dense_layout(config))),
                 "counter_request": Out(stream.Signature(16)),
@@ -123,10 +131,12 @@ class LinkExecutor(wiring.Component):
         )
         layers = data.View(data.StructLayout({"first": 16, "count": 16}), arguments.as_value()[:32])
 
-        #: What is read, layers or chunks: the next, and how many are left.
+        #: What is read, layers, chunks or counters: the next, and how many are left.
         item = Signal(16)
         count = Signal(16)
         beyond = Signal()
+        # What is carried out is an order, and no request: nobody waits for an answer.
+        ordered, order_taken, order_refused = Signal(), Signal(), Signal()
 
         m.d.comb += [
             self.load_head.payload.target.eq(values.target),
@@ -138,6 +148,7 @@ class LinkExecutor(wiring.Component):
             self.read_request.payload.address.eq(item),
             self.counter_request.payload.eq(item),
             self.response_head.payload.eq(response),
+            self.order.refused.eq(order_refused | (self.order.begin & ~order_taken)),
         ]
 
         length_fits = Signal()
@@ -150,6 +161,7 @@ class LinkExecutor(wiring.Component):
                 (Opcode.READ, 6),
                 (Opcode.COUNTERS, 4),
                 (Opcode.WAIT, 0),
+                (Opcode.STALLS, 0),
             ):
                 with m.Case(opcode):
                     m.d.comb += [known.eq(1), length_fits.eq(request.length == length)]
@@ -174,13 +186,23 @@ class LinkExecutor(wiring.Component):
         with m.FSM():
             with m.State("IDLE"):
                 m.d.comb += self.head.ready.eq(1)
-                m.d.sync += position.eq(0)
+                m.d.sync += [position.eq(0), ordered.eq(0)]
                 with m.If(self.head.valid):
                     m.d.sync += request.eq(self.head.payload)
                     m.next = "ARGUMENTS"
                 with m.Elif(self.verdict.valid):
                     m.d.comb += self.verdict.ready.eq(1)
                     respond(Status.TIMEOUT)
+                with m.Elif(self.order.begin & ~self.running):
+                    m.d.comb += order_taken.eq(1)
+                    m.d.sync += [
+                        ordered.eq(1),
+                        request.code.eq(Opcode.RUN),
+                        layers.eq(self.order.layers),
+                        item.eq(self.order.layers.first),
+                        count.eq(self.order.layers.count),
+                    ]
+                    m.next = "BOUNDS"
 
             with m.State("ARGUMENTS"):
                 with m.If((request.code == Opcode.LOAD) & (position == 4)):
@@ -229,6 +251,10 @@ class LinkExecutor(wiring.Component):
                 m.d.sync += [item.eq(values.low), count.eq(values.high)]
                 with m.If((request.code == Opcode.RUN) | (request.code == Opcode.COUNTERS)):
                     m.d.sync += [item.eq(layers.first), count.eq(layers.count)]
+                with m.If(request.code == Opcode.WAIT):
+                    m.d.sync += count.eq(1)
+                with m.If(request.code == Opcode.STALLS):
+                    m.d.sync += [item.eq(0), count.eq(len(Unit))]
                 m.next = "BOUNDS"
                 with m.If(~length_fits):
                     respond(Status.BAD_LENGTH)
@@ -260,7 +286,9 @@ class LinkExecutor(wiring.Component):
                     with m.Else():
                         respond(Status.OK, following="RUN")
                 with m.Case(Opcode.WAIT):
-                    respond(Status.OK, _COUNTER_BYTES, "WAIT")
+                    respond(Status.OK, _COUNTER_BYTES, "RESPOND_ITEMS")
+                with m.Case(Opcode.STALLS):
+                    respond(Status.OK, len(Unit) * _COUNTER_BYTES, "RESPOND_ITEMS")
                 with m.Case(Opcode.READ):
                     with m.If(count > MAXIMUM_PAYLOAD // config.chunk):
                         respond(Status.BAD_LENGTH)
@@ -279,8 +307,11 @@ class LinkExecutor(wiring.Component):
                         respond(Status.OK, count * _COUNTER_BYTES, "RESPOND_ITEMS")
 
             with m.State("RESPOND"):
-                m.d.comb += self.response_head.valid.eq(1)
-                with m.If(self.response_head.ready):
+                m.d.comb += [
+                    self.response_head.valid.eq(~ordered),
+                    order_refused.eq(ordered & (response.code != Status.OK)),
+                ]
+                with m.If(self.response_head.ready | ordered):
                     m.next = "IDLE"
 
             with m.State("RESPOND_STATUS"):
@@ -305,21 +336,21 @@ class LinkExecutor(wiring.Component):
                     m.next = "RESPOND"
 
             # The frame starts when the run is over, so that it comes in one go.
-            for state, following in (("WAIT", "CYCLES"), ("RESPOND_ITEMS", "ASK")):
-                with m.State(state):
-                    m.d.comb += self.response_head.valid.eq(~self.running)
-                    with m.If(self.response_head.valid & self.response_head.ready):
-                        m.next = following
+            with m.State("RESPOND_ITEMS"):
+                m.d.comb += self.response_head.valid.eq(~self.running)
+                with m.If(self.response_head.valid & self.response_head.ready):
+                    m.next = "ASK"
 
-            with m.State("CYCLES"):
-                give(self.cycles, _COUNTER_BYTES, 1)
-                with m.If(self.response_data.ready):
-                    m.d.comb += self.clear_cycles.eq(1)
-                    m.next = "IDLE"
+            def next_item():
+                m.d.sync += [item.eq(item + 1), count.eq(count - 1)]
+                m.next = "ASK"
 
+            waits = request.code == Opcode.WAIT
             with m.State("ASK"):
                 with m.If(count == 0):
                     m.next = "IDLE"
+                with m.Elif(waits | (request.code == Opcode.STALLS)):
+                    m.next = "TOTAL"
                 with m.Elif(request.code == Opcode.READ):
                     m.d.comb += self.read_request.valid.eq(1)
                     with m.If(self.read_request.ready):
@@ -337,7 +368,13 @@ class LinkExecutor(wiring.Component):
                     give(source.payload, width, source.valid)
                     m.d.comb += source.ready.eq(self.response_data.ready)
                     with m.If(source.valid & source.ready):
-                        m.d.sync += [item.eq(item + 1), count.eq(count - 1)]
-                        m.next = "ASK"
+                        next_item()
+
+            with m.State("TOTAL"):
+                stalls = Array(self.stalls)[item[: (len(Unit) - 1).bit_length()]]
+                give(Mux(waits, self.cycles, stalls), _COUNTER_BYTES, 1)
+                with m.If(self.response_data.ready):
+                    m.d.comb += self.clear_cycles.eq(waits)
+                    next_item()
 
         return m

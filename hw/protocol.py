@@ -21,7 +21,7 @@ Data of a ``LOAD``, by target; words are stored at ``address``, ``address + 1``,
 * ``TABLE``: one byte an entry, 256 entries a table. A configuration without tables has no such target.
 
 A run goes on while the host sends requests, one after the other as ever. ``STATUS`` and ``CLEAR`` are answered at
-once, ``RUN``, ``WAIT``, ``READ`` and ``COUNTERS`` when the run before has ended. Of a ``LOAD`` the device takes a few
+once, ``RUN``, ``WAIT``, ``READ``, ``COUNTERS`` and ``STALLS`` when the run before has ended. Of a ``LOAD`` the device takes a few
 bytes and holds back the rest until the run has ended, or, if the target is ``ACTIVATION``, until the run is in a layer
 with ``input_free`` or past one: so the input of the next run is loaded during this one, into the words of the network's
 input and no others. A host whose bytes cannot be held back (a serial line without flow control) sends ``WAIT`` before
@@ -44,13 +44,15 @@ __all__ = [
     "REQUESTS",
     "REQUEST_START",
     "RESPONSE_START",
+    "STALLS",
     "Opcode",
     "Request",
     "Status",
     "Target",
+    "Unit",
 ]
 
-PROTOCOL_VERSION = 3
+PROTOCOL_VERSION = 4
 REQUEST_START = 0xA5
 RESPONSE_START = 0x5A
 #: Longest payload of a frame, in bytes.
@@ -67,6 +69,27 @@ class Opcode(enum.Enum, shape=8):
     READ = 4
     COUNTERS = 5
     WAIT = 6
+    STALLS = 7
+
+
+class Unit(enum.Enum, shape=2):
+    """What may have work to do and wait: its cycles of that are counted, in the order of these numbers."""
+
+    FEEDER = 0
+    RING = 1
+    REQUANTISER = 2
+    WINDOWS = 3
+
+
+#: What each unit waits for, in every cycle that is counted for it.
+STALLS = {
+    Unit.FEEDER: "a chunk of the map is there and the input ring has no room for it: PEs, or what is behind them, are slower "
+    "than memory",
+    Unit.RING: "the input ring has room and chunks are on their way from memory, and none is there",
+    Unit.REQUANTISER: "a group of results is to be requantised, and one of them, or the residual, is not there: PEs, or the "
+    "sums of average pooling, are slower",
+    Unit.WINDOWS: "a chunk of a window is there and the pool does not take it",
+}
 
 
 class Request(NamedTuple):
@@ -101,6 +124,9 @@ REQUESTS = {
         "cycles u32 a layer",
         None,
         "reads the cycles of layers in the last run",
+    ),
+    Opcode.STALLS: Request(
+        "", "cycles u32 a unit", 4 * len(Unit), "reads the cycles in which each unit waited in the last run"
     ),
 }
 

@@ -47,6 +47,8 @@ class Requantiser(wiring.Component):
     start : in
     busy : out
         Until the last activation is written.
+    stalled : out
+        A group of results is to be requantised, and one of them, or the residual, is not there.
     scale : stream of ``scale_write_layout``, in
         Always ready.
     table : stream of ``table_write_layout``, in
@@ -68,6 +70,7 @@ class Requantiser(wiring.Component):
                 "layer": In(Layer),
                 "start": In(1),
                 "busy": Out(1),
+                "stalled": Out(1),
                 "scale": In(stream.Signature(scale_write_layout(config))),
                 "table": In(stream.Signature(table_write_layout(config))),
                 "results": In(stream.Signature(result)).array(config.pes),
@@ -208,6 +211,7 @@ class Requantiser(wiring.Component):
         m.d.comb += [
             joined.eq(jobs.r_rdy & residual_there & results_there),
             jobs.r_en.eq(residual_there & results_there),
+            self.stalled.eq(jobs.r_rdy & ~jobs.r_en),
             residual.ready.eq(residual_wanted & jobs.r_rdy & results_there),
         ]
         with m.If(averaging):

@@ -8,7 +8,7 @@ have a payload in its answer, or have to wait. ``Turns`` leads through one, whet
 from . import frames
 from .matching import check_device
 
-__all__ = ["Turns", "counters", "greet", "load", "read", "recover", "run"]
+__all__ = ["Turns", "counters", "greet", "load", "read", "recover", "run", "stalls"]
 
 
 class Turns:
@@ -87,6 +87,12 @@ def counters(program):
     count = len(program.layers)
     (payload,) = yield [frames.counters_frame(0, count)]
     return program.layer_sums(frames.decode_counters(payload, count))
+
+
+def stalls():
+    """Cycles in which each ``Unit`` waited in the last run, by unit."""
+    (payload,) = yield [frames.stalls_frame()]
+    return frames.decode_stalls(payload)
 
 
 def recover():

@@ -16,6 +16,7 @@ from hw.protocol import (
     Opcode,
     Status,
     Target,
+    Unit,
 )
 
 from . import sparsemap
@@ -34,6 +35,7 @@ __all__ = [
     "decode_answer",
     "decode_counters",
     "decode_cycles",
+    "decode_stalls",
     "decode_status",
     "decode_tensor",
     "encode_request",
@@ -41,6 +43,7 @@ __all__ = [
     "read_frame",
     "read_frames",
     "run_frame",
+    "stalls_frame",
     "status_frame",
     "wait_frame",
 ]
@@ -286,6 +289,11 @@ def counters_frame(first, count):
     return encode_request(Opcode.COUNTERS, first.to_bytes(2, "little") + count.to_bytes(2, "little"))
 
 
+def stalls_frame():
+    """Request for the cycles in which each ``Unit`` waited in the last run; answered when none is under way."""
+    return encode_request(Opcode.STALLS)
+
+
 def read_frame(bank, address, chunks):
     """Request for ``chunks`` chunks of a ``Bank``."""
     words = address.to_bytes(2, "little") + chunks.to_bytes(2, "little")
@@ -330,6 +338,12 @@ def decode_cycles(payload):
 def decode_counters(payload, count):
     """Cycles of each of ``count`` layers."""
     return _words(payload, count, 4)
+
+
+def decode_stalls(payload):
+    """Answer to ``STALLS``: cycles by ``Unit``."""
+    cycles = _words(payload, len(Unit), 4)
+    return {unit: cycles[unit.value] for unit in Unit}
 
 
 def decode_status(payload):

@@ -9,16 +9,18 @@ import tty
 from contextlib import contextmanager
 
 from hw.loader import Loader
-from hw.protocol import PROTOCOL_VERSION, Opcode, Status, Target
+from hw.protocol import PROTOCOL_VERSION, Opcode, Status, Target, Unit
 from sim import reference
 from sw import frames
 from sw.link import Link
 from sw.network import INPUT
 
-__all__ = ["LossyLink", "ModelDevice", "ModelLink", "terminal"]
+__all__ = ["STALLS", "LossyLink", "ModelDevice", "ModelLink", "terminal"]
 
 #: What the model says that each step takes.
 STEP_CYCLES = 10
+#: What it says of each unit, whatever has run.
+STALLS = {unit.name.lower(): 1000 + unit.value for unit in Unit}
 
 
 def _checksum(content):
@@ -100,6 +102,9 @@ class ModelDevice:
 
     def _counters(self, first, count):
         return self._frame(Status.OK, STEP_CYCLES.to_bytes(4, "little") * count)
+
+    def _stalls(self):
+        return self._frame(Status.OK, b"".join(count.to_bytes(4, "little") for count in STALLS.values()))
 
     def _read(self, bank, address, count):
         return self._frame(Status.OK, self._chunks(bank, address, count))

@@ -19,7 +19,7 @@ from sw.pixels import pixels_of
 from tests.hw.frames import request
 from tests.sw.networks import random_input, random_network
 
-from .model_device import STEP_CYCLES, LossyLink, ModelDevice, ModelLink, terminal
+from .model_device import STALLS, STEP_CYCLES, LossyLink, ModelDevice, ModelLink, terminal
 
 CONFIG = Config.preset("tiny")
 SEED = 3
@@ -71,6 +71,7 @@ def test_results_counters_and_status(made, tmp_path):
         counters = device.counters()
         assert list(counters) == list(program.layer_names)
         assert sum(counters.values()) == STEP_CYCLES * len(program.layers)
+        assert device.stalls() == STALLS
         assert device.faults == 0
     assert device.link.closed
 

@@ -19,7 +19,7 @@ from sw.image import write_image
 from sw.network import INPUT, IntegerNetwork, TensorInfo
 from tests.sw.networks import random_convolution
 
-from .model_device import ModelDevice, terminal
+from .model_device import STALLS, STEP_CYCLES, ModelDevice, terminal
 from .test_cli import fails, run
 
 CONFIG = Config.preset("tiny")
@@ -82,6 +82,7 @@ def test_pictures_on_a_board(made, board, tmp_path):
     assert [result["class"] for result in report["results"]] == expected[:, :, 0, 0].argmax(axis=1).tolist()
     assert report["device"] == f"{board} at 1000000 baud"
     assert list(report["layer_cycles"]) == ["only", "last"]
+    assert report["stalls"] == STALLS
 
 
 def test_arrays_on_a_board_and_a_table(made, board, tmp_path):
@@ -98,6 +99,9 @@ def test_arrays_on_a_board_and_a_table(made, board, tmp_path):
     assert "3000000 baud, configuration tiny" in result.stdout
     for values in expected:
         assert " ".join(map(str, values.ravel())) in result.stdout
+    share = 1000 / (STEP_CYCLES * len(made[1].layers))
+    shown = " ".join(result.stdout.split())
+    assert f"cycles of the last run in which units waited: feeder 1,000 ({share:.0%}), ring 1,001 " in shown
 
 
 def test_refused_inputs(made, board, tmp_path):
@@ -161,7 +165,9 @@ def test_the_simulation_is_a_device(made, tmp_path):
     report = json.loads(run("run", made[0], tmp_path / "a", "--json").stdout)
     assert [result["output"] for result in report["results"]] == expected.tolist()
     assert report["device"] == "the simulation"
-    assert 0 < sum(report["layer_cycles"].values()) <= report["results"][-1]["cycles"]
+    cycles = report["results"][-1]["cycles"]
+    assert 0 < sum(report["layer_cycles"].values()) <= cycles
+    assert 0 < max(report["stalls"].values()) <= cycles
 
 
 @pytest.fixture

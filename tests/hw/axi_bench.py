@@ -30,7 +30,7 @@ from hw.axi_registers import (
     Event,
     State,
 )
-from hw.protocol import PROTOCOL_VERSION
+from hw.protocol import PROTOCOL_VERSION, Unit
 from sim.runner import bench_parameters
 from sim.streams import CLOCK_NANOSECONDS
 from sw import conversation, frames
@@ -39,6 +39,8 @@ from sw.network import INPUT
 
 #: Wall time of the simulated world in which any one thing has to happen.
 LIMIT = (2_000_000, "ns")
+#: Times that events are read, each some cycles, until a run must have ended.
+LIMIT_READS = 20_000
 
 
 def _pauses(share):
@@ -93,6 +95,25 @@ class System:
         assert answer == AxiResp.OKAY, name
         return content
 
+    async def order(self, first, layers):
+        """The event that says what became of a run that registers begin; it is cleared."""
+        assert await self.write(Address.EVENTS, Event.RUN_ENDED | Event.REFUSED) == AxiResp.OKAY
+        assert await self.write(Address.RUN_FIRST, first) == AxiResp.OKAY
+        assert await self.write(Address.RUN_LAYERS, layers) == AxiResp.OKAY
+        assert await self.write(Address.CONTROL, Control.RUN) == AxiResp.OKAY
+        for _ in range(LIMIT_READS):
+            happened = Event(await self.value("EVENTS")) & (Event.RUN_ENDED | Event.REFUSED)
+            if happened:
+                assert await self.write(Address.EVENTS, happened) == AxiResp.OKAY
+                return happened
+        raise AssertionError(
+            f"no run ended, and none was refused, while events were read {LIMIT_READS} times"
+        )
+
+    async def stalls(self):
+        """Stalls of the last run by unit, as registers say them."""
+        return {unit: await self.value(f"STALLS_{unit.name}") for unit in Unit}
+
     async def exchange(self, requests):
         """Payloads of the answers to requests; all are sent as one packet, each answer must be one."""
         await self.source.send(b"".join(requests))
@@ -128,7 +149,12 @@ async def registers_answer(dut):
         assert await system.write(address, 0xFF, length=1) == refused
         if writable:
             assert (await system.read(address))[0] == 0
-    for value in (Event.RUN_ENDED, Event.RESPONDED, 0):
+    # Among these writes of zero none was an order to run.
+    assert not await system.value("EVENTS")
+    for address in (Address.RUN_FIRST, Address.RUN_LAYERS):
+        await system.write(address, 0x12345678)
+        assert await system.read(address) == (0x12345678, AxiResp.OKAY)
+    for value in (*Event, 0):
         assert await system.write(Address.INTERRUPTS, value) == AxiResp.OKAY
         assert await system.value("INTERRUPTS") == value
 
@@ -167,6 +193,68 @@ async def runs_the_network(dut):
     assert await system.value("BYTES_IN") > await system.value("BYTES_OUT") > 0
     assert await system.value("RESPONSES") > len(outputs)
     (folder / "done.json").write_text(json.dumps({"images": len(outputs)}))
+
+
+@cocotb.test
+async def registers_run_the_network(dut):
+    """As requests do, to the cycle; and refuse what these refuse, or would wait for."""
+    parameters = bench_parameters()
+    folder = Path(parameters["folder"])
+    program, tensors = read_image(folder / "program.farthing"), np.load(folder / "tensors.npz")
+    system = System(dut, pauses=parameters["pauses"])
+    await system.start()
+    steps, name = range(len(program.layers)), program.output_name
+    image = frames.activation_frames(program.tensors[INPUT], tensors[INPUT][0], program.config)
+    assert await system.order(0, len(steps)) == Event.REFUSED, "ran before anything was loaded"
+    await system.converse(conversation.load(program))
+    await system.write(Address.INTERRUPTS, Event.REFUSED)
+    for first, layers in (
+        (0, 0),
+        (0, program.config.layers + 1),
+        (program.config.layers, 1),
+        (0x10000, 1),
+        (0, 0x10001),
+    ):
+        assert await system.order(first, layers) == Event.REFUSED, (first, layers)
+    assert await system.value("RUNS") == 0
+    cycles = await system.converse(conversation.run(steps, before=image))
+    expected = await system.converse(conversation.read(program, name))
+    stalls = await system.stalls()
+    assert stalls == await system.converse(conversation.stalls()) and stalls[Unit.REQUANTISER]
+    assert np.array_equal(expected, tensors[name][0])
+
+    # The image was written over: it is loaded again, and nothing else.
+    await system.exchange(image)
+    assert not dut.irq.value
+    assert await system.order(0, len(steps)) == Event.RUN_ENDED
+    assert await system.value("CYCLES") == cycles and await system.value("RUNS") == 2
+    assert await system.stalls() == stalls
+    assert np.array_equal(await system.converse(conversation.read(program, name)), expected)
+
+    # A run is under way, whoever began it; a request waits for it, an order does not.
+    await system.exchange(image)
+    await system.write(Address.EVENTS, Event.RUN_ENDED)
+    await system.write(Address.CONTROL, Control.RUN)
+    await system.write(Address.CONTROL, Control.RUN)
+    if not dut.irq.value:
+        await with_timeout(RisingEdge(dut.irq), *LIMIT)
+    assert not await system.value("EVENTS") & Event.RUN_ENDED
+    (payload,) = await system.exchange([frames.wait_frame()])
+    assert frames.decode_cycles(payload) == 2 * cycles and await system.value("RUNS") == 3
+    assert await system.value("EVENTS") & (Event.RUN_ENDED | Event.REFUSED) == Event.RUN_ENDED | Event.REFUSED
+
+    # Between the head of a request and its end nobody else begins a run.
+    status = frames.status_frame()
+    await system.source.send(status[:4])
+    await system.source.wait()
+    assert await system.order(0, len(steps)) == Event.REFUSED
+    await system.source.send(status[4:])
+    await with_timeout(system.sink.recv(), *LIMIT)
+
+    # A reset takes an order with it, and what was loaded.
+    await system.write(Address.CONTROL, Control.RUN | Control.RESET)
+    assert await system.value("EVENTS") & Event.REFUSED
+    assert await system.order(0, len(steps)) == Event.REFUSED and await system.value("RUNS") == 3
 
 
 @cocotb.test

@@ -2,15 +2,19 @@
 
 import random
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from amaranth.hdl import Value
 from amaranth.sim import Simulator
 
 from hw.link import HostLink
 from hw.link_words import write_layout
-from hw.protocol import Target
+from hw.protocol import Target, Unit
 
-__all__ = ["Traffic", "checksum", "chunk_of", "cycles_of", "parse", "request", "talk"]
+__all__ = ["Order", "Traffic", "checksum", "chunk_of", "cycles_of", "parse", "request", "stalls_of", "talk"]
+
+#: Cycles within which an order is refused, if it is.
+_ORDER_CYCLES = 4
 
 
 def checksum(content):
@@ -47,6 +51,13 @@ def parse(received):
     return responses
 
 
+class Order(NamedTuple):
+    """A run that is begun beside the link."""
+
+    first: int
+    count: int
+
+
 @dataclass
 class Traffic:
     """What passed a host link."""
@@ -63,6 +74,8 @@ class Traffic:
     reads: list = field(default_factory=list)
     #: Layer of every counter asked for.
     counters: list = field(default_factory=list)
+    #: Of every order, whether a run was under way, and whether it was refused.
+    orders: list = field(default_factory=list)
 
     @property
     def responses(self):
@@ -79,6 +92,11 @@ def cycles_of(layer):
     return random.Random(layer).getrandbits(32)
 
 
+def stalls_of(unit):
+    """Cycles in which a unit waited in the bench, as they are reported."""
+    return random.Random(unit.name).getrandbits(32)
+
+
 def talk(
     config, script, *, idle=0.0, back_pressure=0.0, run_cycles=20, seed=0, quiet=150, limit_cycles=20000
 ):
@@ -87,8 +105,8 @@ def talk(
     Parameters
     ----------
     config : Config
-    script : list of bytes or int
-        What the host sends: bytes, or cycles of silence.
+    script : list of bytes, int or Order
+        What the host sends: bytes, or cycles of silence. An order is given when what is before it has been sent.
     idle, back_pressure : float
         Probability, each cycle, that the host pauses, or does not take a byte; the device's answers are late
         accordingly.
@@ -109,17 +127,27 @@ def talk(
     rng = random.Random(seed)
     traffic = Traffic()
     target_shape = write_layout(config)
-    queue = [item for part in script for item in (part if isinstance(part, (bytes, bytearray)) else [-part])]
+    queue = []
+    for part in script:
+        queue += [part] if isinstance(part, Order) else [-part] if isinstance(part, int) else part
     over = False
 
     async def host(ctx):
         nonlocal over
         position, silence, last, cycle = 0, 0, 0, 0
-        offered, held = False, None
+        offered, held, order_age = False, None, _ORDER_CYCLES
+        for unit in Unit:
+            ctx.set(dut.stalls[unit.value], stalls_of(unit))
         while position < len(queue) or cycle - last < quiet:
             assert cycle < limit_cycles, f"watchdog: {position} of {len(queue)} bytes went in {cycle} cycles"
-            if not offered and not silence and position < len(queue) and queue[position] < 0:
-                silence, position = -queue[position], position + 1
+            waiting = queue[position] if not offered and not silence and position < len(queue) else 0
+            ordering = isinstance(waiting, Order)
+            ctx.set(dut.order.begin, ordering)
+            ctx.set(dut.order.layers, waiting._asdict() if ordering else {"first": 0, "count": 1})
+            if ordering:
+                position, order_age, silence = position + 1, 0, 1
+            elif waiting and waiting < 0:
+                silence, position = -waiting, position + 1
             if silence:
                 silence, last = silence - 1, cycle
             elif not offered and position < len(queue) and rng.random() >= idle:
@@ -130,7 +158,7 @@ def talk(
             write_ready = rng.random() >= back_pressure
             ctx.set(dut.o.ready, ready)
             ctx.set(dut.write.ready, write_ready)
-            _, _, taken, valid, byte, write_valid, word, running, free = await ctx.tick().sample(
+            _, _, taken, valid, byte, write_valid, word, running, free, refused = await ctx.tick().sample(
                 dut.i.ready,
                 dut.o.valid,
                 dut.o.payload,
@@ -138,7 +166,14 @@ def talk(
                 Value.cast(dut.write.payload),
                 dut.running,
                 dut.input_free,
+                dut.order.refused,
             )
+            if ordering:
+                traffic.orders.append([running, 0])
+            if refused:
+                assert order_age < _ORDER_CYCLES, "refused what was not ordered, or late"
+                traffic.orders[-1][1] += 1
+            order_age += 1
             if held is not None:
                 assert valid and byte == held, "expected a byte to stay until it is taken"
             held = byte if valid and not ready else None

@@ -49,7 +49,7 @@ def test_a_network_runs_over_the_bus(pauses, tmp_path):
         parameters={"folder": str(tmp_path), "pauses": pauses, "digest": CONFIG.digest},
         work_dir=tmp_path / "run",
     )
-    assert len(result.tests) == 4
+    assert len(result.tests) == 5
     assert json.loads((tmp_path / "done.json").read_text()) == {"images": 2}
 
 

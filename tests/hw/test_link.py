@@ -7,9 +7,9 @@ import pytest
 
 from hw.config import Config
 from hw.loader import Loader
-from hw.protocol import MAXIMUM_PAYLOAD, PROTOCOL_VERSION, Opcode, Status, Target
+from hw.protocol import MAXIMUM_PAYLOAD, PROTOCOL_VERSION, Opcode, Status, Target, Unit
 
-from .frames import chunk_of, cycles_of, request, talk
+from .frames import Order, chunk_of, cycles_of, request, stalls_of, talk
 
 TINY = Config.preset("tiny").replace(link_timeout=100)
 SMALL = Config.preset("small").replace(link_timeout=100)
@@ -57,7 +57,7 @@ class Device:
             return Status.BAD_OPCODE, b""
         opcode = Opcode(code)
         lengths = {Opcode.STATUS: 0, Opcode.CLEAR: 0, Opcode.RUN: 4, Opcode.READ: 6, Opcode.COUNTERS: 4}
-        lengths[Opcode.WAIT] = 0
+        lengths |= {Opcode.WAIT: 0, Opcode.STALLS: 0}
         if count != lengths[opcode]:
             return Status.BAD_LENGTH, b""
         numbers = [int.from_bytes(payload[n : n + 2], "little") for n in range(0, count, 2)]
@@ -85,6 +85,9 @@ class Device:
     def wait(self):
         cycles, self.cycles = self.cycles & 0xFFFFFFFF, 0
         return Status.OK, cycles.to_bytes(4, "little")
+
+    def stalls(self):
+        return Status.OK, b"".join(stalls_of(unit).to_bytes(4, "little") for unit in Unit)
 
     def read(self, bank, address, count):
         if count * self.config.chunk > MAXIMUM_PAYLOAD:
@@ -142,6 +145,7 @@ def test_every_opcode(config, traffic):
             (Opcode.WAIT, b""),
             (Opcode.READ, words(1, 9, 3)),
             (Opcode.COUNTERS, words(2, 3)),
+            (Opcode.STALLS, b""),
             (Opcode.CLEAR, b""),
             (Opcode.LOAD, bytes([Target.ACTIVATION.value, 2, 7, 0, 3, *bytes(config.chunk > 8), 1, 2])),
         ],
@@ -168,13 +172,13 @@ def test_limits():
 
 
 def test_bad_opcode():
-    statuses = converse(TINY, [(7, b""), (255, bytes(9)), (0xA5, bytes(4)), (Opcode.STATUS, b"")])
+    statuses = converse(TINY, [(len(Opcode), b""), (255, bytes(9)), (0xA5, bytes(4)), (Opcode.STATUS, b"")])
     assert statuses == [Status.BAD_OPCODE] * 3 + [Status.OK]
 
 
 def test_bad_length():
     right = {Opcode.STATUS: 0, Opcode.CLEAR: 0, Opcode.LOAD: None, Opcode.RUN: 4, Opcode.READ: 6}
-    right |= {Opcode.COUNTERS: 4, Opcode.WAIT: 0}
+    right |= {Opcode.COUNTERS: 4, Opcode.WAIT: 0, Opcode.STALLS: 0}
     requests = [
         (opcode, bytes(length))
         for opcode, good in right.items()
@@ -349,7 +353,7 @@ def test_random_frames(seed, traffic):
     rng = random.Random(seed)
     device, script = Device(TINY), []
     for _ in range(30):
-        opcode = rng.choice([*Opcode, Opcode.LOAD, Opcode.LOAD, rng.randrange(7, 256)])
+        opcode = rng.choice([*Opcode, Opcode.LOAD, Opcode.LOAD, rng.randrange(len(Opcode), 256)])
         payload = {
             Opcode.LOAD: lambda: (
                 bytes([rng.randrange(6), rng.randrange(2), 0, 0]) + rng.randbytes(rng.randrange(20))
@@ -389,6 +393,7 @@ def test_requests_during_runs(run_cycles, traffic):
         Opcode.STATUS: bytes,
         Opcode.CLEAR: bytes,
         Opcode.WAIT: bytes,
+        Opcode.STALLS: bytes,
         Opcode.LOAD: lambda: next(loads),
         Opcode.READ: lambda: words(rng.randrange(3), rng.randrange(100), rng.randrange(3)),
         Opcode.COUNTERS: lambda: words(rng.randrange(12), rng.randrange(3)),
@@ -418,3 +423,66 @@ def test_input_is_loaded_while_the_device_runs():
             script.append(request(opcode, payload))
     seen = check(device, script, run_cycles=400, seed=seed, limit_cycles=60000)
     assert seen.overlapped > len(seen.writes) // 3
+
+
+def test_orders_begin_the_runs_that_requests_would():
+    """Or are refused: without layers, beyond the program, by a damaged device."""
+    device, script = Device(TINY, fresh=True), []
+    last, orders = TINY.layers, []
+    for first, count in ((0, 1), (0, 0), (1, last - 1), (last - 1, 2), (0, last), (0xFFFF, 0xFFFF)) * 2:
+        status, _ = device.run(first, count)
+        orders.append([0, int(status is not Status.OK)])
+        script += [Order(first, count), 60]
+        if len(orders) == 6:
+            assert all(refused for _, refused in orders)
+            device.take(Opcode.CLEAR)
+            script += [request(Opcode.CLEAR), 60]
+    device.take(Opcode.WAIT)
+    seen = check(device, [*script, request(Opcode.WAIT)])
+    assert seen.orders == orders and sum(refused for _, refused in orders) == 6 + 3
+
+
+def test_orders_never_wait():
+    """During a run, and while a request is carried out, they are refused, and nothing else happens."""
+    device, script = Device(TINY), []
+    for _ in range(3):
+        device.take(Opcode.RUN, words(2, 1))
+        device.take(Opcode.LOAD, GOOD_LOAD)
+        load = request(Opcode.LOAD, GOOD_LOAD)
+        # The run is over when the load has begun.
+        script += [request(Opcode.RUN, words(2, 1)), 5, Order(0, 1), load[:9], 90, Order(0, 1), load[9:], 60]
+        device.run(1, 2)
+        device.take(Opcode.WAIT)
+        script += [Order(1, 2), request(Opcode.WAIT), 60]
+    seen = check(device, script, run_cycles=40, seed=7)
+    assert [refused for _, refused in seen.orders] == [1, 1, 0] * 3
+    assert [running for running, _ in seen.orders[1:3]] == [0, 0]
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_orders_among_requests(seed):
+    """Whatever comes first, each order is refused or is a run of its own, and never during another."""
+    print(f"seed {seed}")
+    rng = random.Random(seed)
+    device, script, requested = Device(TINY), [], []
+    for _ in range(60):
+        script += [Order(3, 4), rng.randrange(1, 30)]
+        if rng.random() < 0.5:
+            opcode, payload = rng.choice(
+                [
+                    (Opcode.RUN, words(5, 1)),
+                    (Opcode.STATUS, b""),
+                    (Opcode.STALLS, b""),
+                    (Opcode.LOAD, GOOD_LOAD),
+                ]
+            )
+            device.take(opcode, payload)
+            requested += [opcode] * (opcode is Opcode.RUN)
+            script.append(request(opcode, payload))
+    seen = talk(TINY, device.opening + script, seed=seed)
+    assert seen.responses[1:] == device.responses and seen.writes == device.writes
+    accepted = [running for running, refused in seen.orders if not refused]
+    assert seen.runs.count((3, 4)) == len(accepted) and not any(accepted)
+    assert seen.runs.count((5, 1)) == len(requested)
+    assert len(seen.runs) == len(accepted) + len(requested) > len(requested) > 0
+    assert len(accepted) < len(seen.orders)

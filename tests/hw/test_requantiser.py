@@ -282,3 +282,49 @@ def test_one_group_of_sums_a_cycle(name):
 
     sink = run_layers(CONFIGURATIONS[name], layers, 215)
     assert np.diff(sink.emitted).tolist() == [1] * (len(sink.emitted) - 1)
+
+
+@pytest.mark.parametrize("missing", ["results", "residual"])
+def test_it_says_that_it_waits(missing):
+    """For as long as a group lacks one result, or its residual, and not before it wants a group, or after it has all."""
+    late, places = 30, 12
+    dut = Requantiser(TINY)
+    bench = Bench(dut)
+    assert TINY.pes == TINY.requantisers
+    sources = [bench.source(port) for port in dut.results]
+    wanted = missing == "residual"
+    fields = layer_fields(
+        passes=1,
+        groups=1,
+        output_height=3,
+        output_width=4,
+        output_chunks=1,
+        output_row=4,
+        shift=1,
+        residual=wanted,
+    )
+    result = [0] * places
+
+    async def script():
+        bench.set(dut.residual_request.ready, 1)
+        bench.set(dut.layer, fields)
+        await bench.repeat(3)
+        for source in sources if wanted else sources[1:]:
+            source.extend(result)
+        for _ in range(5):
+            assert await bench.cycle(dut.stalled) == [0]
+        await bench.pulse(dut.start)
+        waited = [(await bench.cycle(dut.stalled))[0] for _ in range(late)]
+        begins = waited.index(1)
+        # Not before the group has been asked for, and from then on without a gap.
+        assert 2 <= begins <= 5 and all(waited[begins:])
+        if wanted:
+            bench.set(dut.residual_response.valid, 1)
+        else:
+            sources[0].extend(result)
+        after = [(await bench.cycle(dut.stalled))[0] for _ in range(late)]
+        # The last one passes a skid buffer; then there is a group every cycle.
+        assert after == sorted(after, reverse=True) and sum(after) <= 2
+        assert not (await bench.cycle(dut.busy))[0]
+
+    bench.run(script)

@@ -77,6 +77,7 @@ class Conversation:
             lambda: frames.run_frame(0, len(self.steps)),
             lambda: self.rng.choice(frames.read_frames(self.program.tensors[INPUT], self.config)),
             lambda: frames.counters_frame(0, 1),
+            frames.stalls_frame,
             frames.wait_frame,
             frames.status_frame,
         ]
@@ -121,7 +122,7 @@ def wrong_checksum(device):
 
 
 def nonsense(device):
-    code, length = device.rng.randrange(7, 256), device.rng.randrange(40)
+    code, length = device.rng.randrange(len(Opcode), 256), device.rng.randrange(40)
     assert device.statuses(request(code, device.rng.randbytes(length))) == [Status.BAD_OPCODE]
 
 
@@ -290,5 +291,6 @@ def test_through_a_serial_port():
             result = device.run(image)
             assert (result.output == reference.run(network, image[None])[program.output_name][0]).all()
             assert sum(device.counters().values()) <= result.cycles
+            assert 0 < device.stalls()["requantiser"] < result.cycles
     with pytest.raises(LinkError, match=r"expected the simulation to run, got none .* open the device again"):
         link.read(1)

@@ -16,6 +16,7 @@ from hw.protocol import (
     Opcode,
     Status,
     Target,
+    Unit,
 )
 from sw import frames, sparsemap
 from sw.compiler import compile_network
@@ -84,6 +85,7 @@ def test_plain_requests():
     assert parse_request(frames.status_frame()) == (Opcode.STATUS, b"")
     assert parse_request(frames.clear_frame()) == (Opcode.CLEAR, b"")
     assert parse_request(frames.wait_frame()) == (Opcode.WAIT, b"")
+    assert parse_request(frames.stalls_frame()) == (Opcode.STALLS, b"")
     assert parse_request(frames.run_frame(2, 258)) == (Opcode.RUN, b"\x02\x00\x02\x01")
     assert parse_request(frames.counters_frame(1, 3)) == (Opcode.COUNTERS, b"\x01\x00\x03\x00")
     assert parse_request(frames.read_frame(Bank.C, 0x1234, 7)) == (Opcode.READ, b"\x02\x00\x34\x12\x07\x00")
@@ -263,9 +265,10 @@ def test_refusals_are_told_in_words(status):
 def test_answers_to_other_requests_are_noticed():
     wait = Response(Status.OK, bytes(4))
     assert frames.decode_answer(frames.wait_frame(), wait) == bytes(4)
-    for request in (frames.run_frame(0, 1), frames.status_frame(), frames.clear_frame()):
+    others = frames.run_frame(0, 1), frames.status_frame(), frames.clear_frame(), frames.stalls_frame()
+    for request in others:
         with pytest.raises(
-            LinkFault, match=r"expected [08] bytes in the answer to [A-Z]+, got 4: a request or"
+            LinkFault, match=r"expected (?:0|8|16) bytes in the answer to [A-Z]+, got 4: a request or"
         ):
             frames.decode_answer(request, wait)
     assert frames.decode_answer(frames.counters_frame(0, 3), Response(Status.OK, bytes(12))) == bytes(12)
@@ -299,6 +302,9 @@ def test_parser_goes_on_after_damage():
 def test_payloads():
     assert frames.decode_cycles(bytes([1, 2, 0, 0])) == 513
     assert frames.decode_counters(bytes([1, 0, 0, 0, 2, 0, 0, 0]), 2) == [1, 2]
+    counts = [1, 256, 3, 4]
+    stalls = frames.decode_stalls(b"".join(count.to_bytes(4, "little") for count in counts))
+    assert stalls == dict(zip(Unit, counts, strict=True))
     data = (PROTOCOL_VERSION).to_bytes(2, "little") + TINY.digest.to_bytes(4, "little") + b"\x01\x00"
     assert frames.decode_status(data) == DeviceStatus(PROTOCOL_VERSION, TINY.digest, True)
     with pytest.raises(LinkFault, match="expected an answer of 8 bytes, got 4"):

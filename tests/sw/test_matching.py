@@ -18,7 +18,7 @@ def test_a_device_is_what_it_should_be():
     check_device(status, TINY)
     with pytest.raises(LinkError, match=rf"configuration small .* got tiny \({TINY.digest:08x}\): compile"):
         check_device(status, Config.preset("small"))
-    with pytest.raises(LinkError, match="expected a device of protocol version 3, got version 9: build"):
+    with pytest.raises(LinkError, match="expected a device of protocol version 4, got version 9: build"):
         check_device(status._replace(version=9), TINY)
     with pytest.raises(LinkError, match=r"got none of the presets \(00000007\)"):
         check_device(status._replace(digest=7), TINY)
