@@ -7,8 +7,9 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from .activations import ActivationMemory
 from .average_pool import AveragePool
 from .bases import BasisLoader
+from .double_buffer import DoubleBuffer
 from .feeder import Feeder
-from .formats import Operation, dense_layout
+from .formats import Operation
 from .link import HostLink
 from .max_pool import MaxPool
 from .pe_array import PeArray
@@ -17,7 +18,6 @@ from .requantiser import Requantiser
 from .run_order import RunOrder
 from .select import ReadSelect, WriteSelect
 from .sequencer import Owner, Sequencer
-from .skid import SkidBuffer
 from .sparsemap import SparseMapEncoder
 from .stalls import StallCounters
 from .store import Store
@@ -133,18 +133,15 @@ class Accelerator(wiring.Component):
             connect(m, readers=readers.responses[owner.value], unit=response)
 
         # The way of the data.
-        # Memory stops far behind the ring.
-        m.submodules.skid = skid = SkidBuffer(dense_layout(config))
-        connect(m, feeder=feeder.o, skid=skid.i)
         if config.accumulation == "tree":
             m.d.comb += [
-                array.i.p["values"].eq(skid.o.payload),
-                array.i.valid.eq(skid.o.valid),
-                skid.o.ready.eq(array.i.ready),
+                array.i.p["values"].eq(feeder.o.payload),
+                array.i.valid.eq(feeder.o.valid),
+                feeder.o.ready.eq(array.i.ready),
             ]
         else:
             m.submodules.encoder = encoder = SparseMapEncoder(config)
-            connect(m, skid=skid.o, encoder=encoder.i)
+            connect(m, feeder=feeder.o, encoder=encoder.i)
             connect(m, encoder=encoder.o, array=array.i)
         connect(m, basis_loader=basis_loader.bases, array=array.basis)
         connect(m, basis_loader=basis_loader.loaded, array=array.loaded)
@@ -152,15 +149,15 @@ class Accelerator(wiring.Component):
             connect(m, array=source, requantiser=destination)
         connect(m, average_pool=average_pool.sums, requantiser=requantiser.sums)
         # Pooling stops far behind the walk through the windows.
-        m.submodules.window_skid = window_skid = SkidBuffer(window_layout(config))
-        connect(m, windows=windows.o, skid=window_skid.i)
+        m.submodules.seen_windows = seen_windows = DoubleBuffer(window_layout(config))
+        connect(m, windows=windows.o, seen=seen_windows.i)
         averaging, pooling = sequencer.layer.operation == Operation.AVERAGE_POOL.value, Signal()
         m.d.comb += [
-            max_pool.i.payload.eq(window_skid.o.payload),
-            max_pool.i.valid.eq(window_skid.o.valid & ~averaging),
-            average_pool.i.payload.eq(window_skid.o.payload),
-            average_pool.i.valid.eq(window_skid.o.valid & averaging),
-            window_skid.o.ready.eq(Mux(averaging, average_pool.i.ready, max_pool.i.ready)),
+            max_pool.i.payload.eq(seen_windows.o.payload),
+            max_pool.i.valid.eq(seen_windows.o.valid & ~averaging),
+            average_pool.i.payload.eq(seen_windows.o.payload),
+            average_pool.i.valid.eq(seen_windows.o.valid & averaging),
+            seen_windows.o.ready.eq(Mux(averaging, average_pool.i.ready, max_pool.i.ready)),
         ]
 
         # Control.
@@ -180,7 +177,7 @@ class Accelerator(wiring.Component):
             basis_loader.needed.eq(array.needed),
             windows.start.eq(sequencer.start_pool),
             requantiser.start.eq(sequencer.start_requantiser),
-            pooling.eq(windows.busy | window_skid.o.valid | max_pool.busy),
+            pooling.eq(windows.busy | seen_windows.o.valid | max_pool.busy),
             sequencer.busy.eq(feeder.busy | array.busy | requantiser.busy | pooling),
         ]
 

@@ -35,6 +35,9 @@ def block_ports(config, pes):
 class Block(wiring.Component):
     """Some processing elements and the input ring that their rows read.
 
+    PEs fill most of a part. What is meant for those of a block comes through a register of the block: the start, coefficients and bases,
+    as chunks do in the ring. ``busy`` and ``needed`` follow by as much.
+
     Parameters
     ----------
     config : Config
@@ -80,8 +83,17 @@ class Block(wiring.Component):
         m = Module()
         config = self._config
         m.submodules.ring = ring = InputRing(config, readers=config.block_pes * config.rows)
+        start, basis, loaded = Signal(), Signal.like(self.basis.p), Signal.like(self.loaded.p)
+        basis_comes, loaded_comes = Signal(), Signal()
+        m.d.sync += [
+            start.eq(self.start),
+            basis.eq(self.basis.p),
+            basis_comes.eq(self.basis.valid),
+            loaded.eq(self.loaded.p),
+            loaded_comes.eq(self.loaded.valid),
+        ]
         m.d.comb += [
-            ring.start.eq(self.start),
+            ring.start.eq(start),
             ring.pixel_chunks.eq(self.layer.input_chunks),
             ring.squares.eq(self.layer.squares),
             ring.last_upper.eq(self.layer.last_upper),
@@ -91,25 +103,25 @@ class Block(wiring.Component):
 
         busy = Signal(config.block_pes)
         needed = []
-        m.d.comb += [self.busy.eq(busy.any()), self.basis.ready.eq(1), self.loaded.ready.eq(1)]
+        m.d.comb += [self.busy.eq(self.start | busy.any()), self.basis.ready.eq(1), self.loaded.ready.eq(1)]
         for index in range(config.block_pes):
             m.submodules[f"pe_{index}"] = pe = ProcessingElement(config)
             m.d.comb += [
                 pe.layer.eq(self.layer),
-                pe.start.eq(self.start),
+                pe.start.eq(start),
                 busy[index].eq(pe.busy),
-                pe.basis.payload.eq(self.basis.payload),
-                pe.basis.valid.eq(
-                    self.basis.valid & (self.basis.p.every | (self.basis.p.pe == self._first_pe + index))
-                ),
-                pe.loaded.payload.eq(self.loaded.payload),
-                pe.loaded.valid.eq(self.loaded.valid),
+                pe.basis.payload.eq(basis),
+                pe.basis.valid.eq(basis_comes & (basis.every | (basis.pe == self._first_pe + index))),
+                pe.loaded.payload.eq(loaded),
+                pe.loaded.valid.eq(loaded_comes),
             ]
             needed.append(pe.needed)
             connect(m, pe=pe.o, results=flipped(self.o[index]))
             for row in range(config.rows):
                 reader = index * config.rows + row
                 connect(m, pe=pe.readers[row], ring=ring.readers[reader])
-                connect(m, coefficients=flipped(self.coefficients[reader]), pe=pe.coefficients[row])
+                source, sink = self.coefficients[reader], pe.coefficients[row]
+                m.d.comb += source.ready.eq(1)
+                m.d.sync += [sink.payload.eq(source.payload), sink.valid.eq(source.valid)]
         m.d.comb += self.needed.eq(functools.reduce(operator.or_, needed))
         return m

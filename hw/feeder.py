@@ -6,13 +6,14 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 
+from .activations import ActivationMemory
 from .formats import Layer, dense_layout, read_layout
 from .settled import settled
 
 __all__ = ["Feeder"]
 
-#: Chunks that memory can have under way, and one more; those between request and ring.
-_UNDER_WAY, _TO_RING = 4, 15
+#: Chunks between request and ring: in memory, here, in the encoder, on the way to the ring.
+_TO_RING = 15
 
 
 class Feeder(wiring.Component):
@@ -131,7 +132,7 @@ class Feeder(wiring.Component):
 
         # What is asked for, beside it whether it ends its pixel and whether it lies beyond the map.
         place_layout = data.StructLayout({"last": 1, "beyond": 1})
-        m.submodules.places = places = SyncFIFO(width=place_layout.size, depth=_UNDER_WAY)
+        m.submodules.places = places = SyncFIFO(width=place_layout.size, depth=ActivationMemory.UNDER_WAY)
         place, coming = Signal(place_layout), data.View(place_layout, places.r_data)
         asked = Signal()
         m.d.comb += [

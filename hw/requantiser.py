@@ -8,12 +8,12 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from .activations import activation_write_layout
 from .config import ACTIVATION_BITS
+from .double_buffer import DoubleBuffer
 from .formats import Layer, Operation, dense_layout, read_layout, scale_word_layout
 from .memory import WordMemory, word_write_layout
 from .output_walk import OutputWalk
 from .scaling import ScaleUnit
 from .settled import settled
-from .skid import SkidBuffer
 from .tables import ActivationTable, table_write_layout
 
 __all__ = ["Requantiser", "scale_write_layout"]
@@ -196,16 +196,14 @@ class Requantiser(wiring.Component):
                     m.next = "Idle"
         m.d.comb += self.busy.eq(~fsm.ongoing("Idle"))
 
-        # Join: jobs, residuals and results of a group leave together. PEs and activation memory are far away.
-        m.submodules.residual = residual_skid = SkidBuffer(dense_layout(config))
-        connect(m, flipped(self.residual_response), residual_skid.i)
-        residual = residual_skid.o
+        # Join: jobs, residuals and results of a group leave together. PEs are far away.
+        residual = self.residual_response
         residual_there = residual.valid | ~residual_wanted
         results_there, joined = Signal(), Signal()
         accumulators = Signal(data.ArrayLayout(signed(config.accumulator_bits), units))
         results = []
         for index, source in enumerate(self.results):
-            m.submodules[f"result_{index}"] = near = SkidBuffer(signed(config.accumulator_bits))
+            m.submodules[f"result_{index}"] = near = DoubleBuffer(signed(config.accumulator_bits))
             connect(m, far=flipped(source), near=near.i)
             results.append(near)
         m.d.comb += [

@@ -116,11 +116,11 @@ class InputRing(wiring.Component):
     For every reader a counter holds how many entries are written but not yet released by it. An entry is
     present for a reader if its offset is below that counter; its place is free again when the counter of
     the slowest reader no longer covers it. A reader may release a pixel whose last chunks it does not need
-    before they are written: its counter is negative until they are. One chunk a cycle is written, and read two cycles
+    before they are written: its counter is negative until they are. One chunk a cycle is written, and read three cycles
     after it was taken; every reader reads one a cycle, with no latency: reads are asynchronous, from distributed RAM.
 
-    There may be many readers, far apart. So the rows of each PE have a copy with a register before it, and what they have to
-    say about room passes two: ``ready`` falls when ``Config.ring_unseen`` places are left.
+    There may be many readers, far apart. So the rows of each PE have a copy with a register before it and one before all of them, and what
+    they have to say about room passes two: ``ready`` falls when ``Config.ring_unseen`` places are left.
 
     Where pixels come in ``squares`` of four, each class of rows reads its own ones: it begins at the first of them and passes the others by.
 
@@ -185,6 +185,8 @@ class InputRing(wiring.Component):
             for number in range(classes)
         ]
         step = settled(m, Mux(self.squares, self.pixel_chunks * classes, self.pixel_chunks))
+        arriving, arrives = Signal.like(self.i.payload), Signal()
+        m.d.sync += [arriving.eq(self.i.payload), arrives.eq(self.i.valid & self.i.ready)]
         near_full = []
         for first in range(0, self._readers, config.rows):
             readers = self.readers[first : first + config.rows]
@@ -192,8 +194,8 @@ class InputRing(wiring.Component):
             m.d.comb += [
                 copy.start.eq(self.start),
                 copy.step.eq(step),
-                copy.i.payload.eq(self.i.payload),
-                copy.i.valid.eq(self.i.valid & self.i.ready),
+                copy.i.payload.eq(arriving),
+                copy.i.valid.eq(arrives),
                 *(to.eq(value) for to, value in zip(copy.passed_by, passed_by, strict=True)),
             ]
             for outer, inner in zip(readers, copy.readers, strict=True):

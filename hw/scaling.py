@@ -22,15 +22,12 @@ def _sum_of_products(m, factor, value, *, name):
     """``factor * value`` two cycles later, made of adders: multipliers are scarce. ``factor`` is two's complement."""
     terms = [Mux(bit, value << place, 0) for place, bit in enumerate(factor)]
     terms[-1] = -terms[-1]
-    middle = len(terms) // 2
     shape = signed(len(factor) + len(value) + 1)
-    halves = [Signal(shape, name=f"{name}_half_{index}") for index in range(2)]
+    parts = [Signal(shape, name=f"{name}_part_{index}") for index in range(3)]
     total = Signal(shape, name=f"{name}_product")
-    m.d.sync += [
-        halves[0].eq(sum(terms[:middle])),
-        halves[1].eq(sum(terms[middle:])),
-        total.eq(halves[0] + halves[1]),
-    ]
+    # As many adders after one another in either cycle.
+    m.d.sync += [part.eq(sum(terms[index::3])) for index, part in enumerate(parts)]
+    m.d.sync += total.eq(sum(parts))
     return total
 
 

@@ -7,16 +7,13 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
+from .activations import ActivationMemory
 from .formats import Layer, dense_layout, read_layout
 from .output_walk import OutputWalk
 from .pool_line import pool_row_layout
 from .window_axis import WindowAxis
 
 __all__ = ["WindowReader", "axes", "window_layout"]
-
-#: Windows' chunks that may be asked for: what memory holds, and what is on its way there and back.
-_ASKED = 4
-
 
 def window_layout(config):
     """One chunk of a window, or of a scan, and the address of the chunk that the window makes.
@@ -159,7 +156,7 @@ class WindowReader(wiring.Component):
         tag_layout = data.StructLayout(
             {"end": 1} | {name: shape for name, shape in fields.items() if name != "values"}
         )
-        m.submodules.tags = tags = SyncFIFOBuffered(width=tag_layout.size, depth=_ASKED)
+        m.submodules.tags = tags = SyncFIFOBuffered(width=tag_layout.size, depth=ActivationMemory.UNDER_WAY)
         asked, answered = Signal(tag_layout), data.View(tag_layout, tags.r_data)
         waiting, address = Signal(), Signal(range(config.activation_words))
         request = self.request

@@ -33,8 +33,8 @@ _DESCRIBE = len(LAYER_FIELDS) + 3
 #: From the copy of a description to the note, besides the work of the units: a cycle before their start, one in which
 #: no unit is busy, the note.
 _TURN = 3
-#: From the start of a pooling to the chunk before the first one: a state, request, memory (2), skid buffer.
-_FIRST_WINDOW = 4
+#: From the start of a pooling to the chunk before the first one: a state, request, memory (4), double buffer.
+_FIRST_WINDOW = 6
 
 
 def layer_cycles(program, tensors):
@@ -107,8 +107,8 @@ def _window_sizes(layer):
 
 
 def _max_pool(layer, config):
-    """One chunk a cycle from the cycle after the start; request, memory (2), skid buffer, maximum and write follow."""
-    around = 5 + MaxPool.latency(config)
+    """One chunk a cycle from the cycle after the start; request, memory (4), double buffer, maximum and write follow."""
+    around = 7 + MaxPool.latency(config)
     if not layer["scan"]:
         return int(_window_sizes(layer).sum()) * layer["input_chunks"] + around
     rows, columns = (

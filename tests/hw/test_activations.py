@@ -150,7 +150,7 @@ def test_ports_change_banks_from_one_request_to_the_next():
         await bench.repeat(60)
         for source, sink in zip(sources, sinks, strict=True):
             assert np.diff(source.accepted).tolist() == [1] * 39
-            assert sink.emitted == [cycle + 2 for cycle in source.accepted]
+            assert sink.emitted == [cycle + ActivationMemory.LATENCY for cycle in source.accepted]
 
     bench.run(script)
     for port in range(2):
