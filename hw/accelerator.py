@@ -186,7 +186,7 @@ class Accelerator(wiring.Component):
             Unit.FEEDER: array.i.valid & ~array.i.ready,
             Unit.RING: feeder.busy & array.i.ready & ~array.i.valid,
             Unit.REQUANTISER: requantiser.stalled,
-            Unit.WINDOWS: window_skid.o.valid & ~window_skid.o.ready,
+            Unit.WINDOWS: seen_windows.o.valid & ~seen_windows.o.ready,
         }
         m.d.comb += [
             self.stalled.eq(Cat(waits[unit] for unit in Unit)),
