@@ -10,6 +10,7 @@ from hw.coefficients import CoefficientWalker
 from hw.concentration import Concentration
 from hw.config import Config
 from hw.dilution import Dilution
+from hw.double_buffer import DoubleBuffer
 from hw.feeder import Feeder
 from hw.frame_receiver import FrameReceiver
 from hw.frame_serializer import FrameSerializer
@@ -83,6 +84,7 @@ def _with_runs(dut):
 #: Builders by name. What is always ready must always be ready, as the component says.
 COMPONENTS = {
     "SkidBuffer": lambda: Harness(SkidBuffer(4)),
+    "DoubleBuffer": lambda: Harness(DoubleBuffer(4)),
     "SparseMapEncoder": lambda: Harness(SparseMapEncoder(LEAST)),
     "SparseMapDecoder": lambda: Harness(SparseMapDecoder(4, 1)),
     "Dilution": lambda: Harness(Dilution(LEAST)),

@@ -5,6 +5,7 @@ from amaranth.hdl import Cat, Mux, Signal
 
 from hw.butterfly import ControlDecoder
 from hw.concentration import Concentration
+from hw.double_buffer import DoubleBuffer
 from hw.skid import SkidBuffer
 from hw.sparsemap import SparseMapDecoder, SparseMapEncoder
 
@@ -16,8 +17,8 @@ from .prover import Proof, prove
 FOUR = LEAST.replace(chunk=4, lanes=2)
 
 
-def _skid():
-    harness = Harness(SkidBuffer(3))
+def _two_places(buffer):
+    harness = Harness(buffer(3))
     check_order(harness, harness.dut.i, harness.dut.o, lambda payload: payload, latency=1, most=2)
     return harness
 
@@ -97,7 +98,12 @@ def _concentration():
 
 
 PROOFS = [
-    Proof(name="skid buffer", claim="gives what it takes, in order, a cycle later at best", build=_skid),
+    Proof(name="skid buffer", claim="gives what it takes, in order, a cycle later at best", build=lambda: _two_places(SkidBuffer)),
+    Proof(
+        name="double buffer",
+        claim="gives what it takes, in order, a cycle later at best",
+        build=lambda: _two_places(DoubleBuffer),
+    ),
     Proof(
         name="SparseMap encoder",
         claim="gives the mask of the non-zeros and exactly the non-zeros, in order, of each chunk in turn",

@@ -20,6 +20,7 @@ from .prover import Proof, prove, waiting_valids
 GROUPS = {
     (
         "SkidBuffer",
+        "DoubleBuffer",
         "SparseMapEncoder",
         "SparseMapDecoder",
         "Dilution",
