@@ -4,6 +4,8 @@ import dataclasses
 import importlib
 from dataclasses import dataclass
 
+from fpga.floorplan import LFE5U_85F, Part
+
 __all__ = ["BOARDS", "Board", "find_board"]
 
 #: Range in which the oscillator of an ECP5 PLL runs, in Hz, and the middle, where it is most at ease.
@@ -27,6 +29,8 @@ class Board:
     #: LED that says that the clock is up, and which of its colours if it has several: names of the platform's resource.
     led: str = "led"
     colour: str | None = None
+    #: Where the part has what, if it is large enough for a floorplan.
+    part: Part | None = None
     #: Four-input LUTs of the part.
     luts: int
     #: 18 x 18 multipliers of the part.
@@ -108,13 +112,21 @@ BOARDS = {
             # A part that is nearly full has longer ways.
             frequency=40_000_000,
         ),
-        Board(name="ulx3s-85f", platform="ULX3S_85F_Platform", luts=83_640, dsps=156, block_rams=208),
+        Board(
+            name="ulx3s-85f",
+            platform="ULX3S_85F_Platform",
+            part=LFE5U_85F,
+            luts=83_640,
+            dsps=156,
+            block_rams=208,
+        ),
         Board(
             name="ecpix5-85f",
             module="ecpix5",
             platform="ECPIX585Platform",
             led="rgb_led",
             colour="g",
+            part=LFE5U_85F,
             luts=83_640,
             dsps=156,
             block_rams=208,

@@ -5,7 +5,7 @@ import json
 import shutil
 from pathlib import Path
 
-from fpga import __version__
+from fpga import __version__, floorplan
 from fpga.report import check_fit, check_timing, misses, read_place_and_route, read_synthesis
 from fpga.sharing import share_modules
 from fpga.tools import MEMORY_LIMIT, BuildFailure, find_tools, run_tool, tool_versions
@@ -32,6 +32,11 @@ _COARSE = """setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2 r:CLK_ENABLE=1 %i
 synth_ecp5 {options} -run begin:map_gates -top {top}
 techmap t:$alu r:Y_WIDTH<=9 %i
 rename -hide w:*"""
+#: What is there many times is copied only now; the floorplan names every multiplier.
+_FLAT = """tee -q -o stat.json stat -json
+setattr -mod -unset keep_hierarchy *
+flatten
+delete t:$scopeinfo"""
 #: Parts that are there many times: synthesised once, and their registers of what all share stay beside their users.
 _WHOLE = r"(pe|scale_unit|copy)_\d+"
 
@@ -52,7 +57,7 @@ def prepare(board, core, *, seed=1):
         emit_src=False,
         script_after_read=_COARSE.format(options=_OPTIONS, top=NAME),
         synth_opts=f"{_OPTIONS} -run map_gates:",
-        script_after_synth="tee -q -o stat.json stat -json",
+        script_after_synth=_FLAT,
         # A miss of the clock is reported with what was reached, which an error of nextpnr would hide.
         nextpnr_opts=f"--seed {seed} --placer {board.placer} --router {_ROUTER} --timing-allow-fail --report report.json",
     )
@@ -115,7 +120,8 @@ def build(
     progress("elaboration")
     plan = prepare(board, create_core(), seed=seed)
     versions = {"farthing": __version__, **tool_versions(tools)}
-    key = hashlib.sha256(plan.digest() + json.dumps(versions, sort_keys=True).encode()).hexdigest()
+    rules = Path(floorplan.__file__).read_bytes()
+    key = hashlib.sha256(plan.digest() + rules + json.dumps(versions, sort_keys=True).encode()).hexdigest()
     known = _known(folder, key)
     if known is not None:
         return known
@@ -150,6 +156,8 @@ def build(
         if tool == "yosys":
             report["cells"] = read_synthesis(work / "stat.json")
             check_fit(report["cells"], board)
+            netlist = work / f"{NAME}.json"
+            netlist.write_text(floorplan.place_large_cells(netlist.read_text(), board.part))
         elif tool == "nextpnr-ecp5":
             report.update(read_place_and_route(work / "report.json"))
             _name_frequency(report["clocks"], board)

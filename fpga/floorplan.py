@@ -10,7 +10,7 @@ import json
 import re
 from dataclasses import dataclass
 
-__all__ = ["PARTS", "Part", "place_large_cells"]
+__all__ = ["LFE5U_85F", "Part", "place_large_cells"]
 
 #: Kinds of cells that are placed: multipliers, block RAMs.
 MULTIPLIER, RAM = "MULT18X18D", "DP16KD"
@@ -56,15 +56,13 @@ class Part:
         ]
 
 
-#: By the name that Amaranth's platforms have for the die.
-PARTS = {
-    "LFE5U-85F": Part(
-        groups=(*range(4, 59, 9), *range(69, 115, 9)),
-        multiplier_rows=(10, 34, 58),
-        ram_rows=(22, 46, 70, 82),
-        centre_row=76,
-    )
-}
+#: The largest ECP5, with or without fast transceivers.
+LFE5U_85F = Part(
+    groups=(*range(4, 59, 9), *range(69, 115, 9)),
+    multiplier_rows=(10, 34, 58),
+    ram_rows=(22, 46, 70, 82),
+    centre_row=76,
+)
 
 
 def place_large_cells(netlist, part):
@@ -77,13 +75,15 @@ def place_large_cells(netlist, part):
     ----------
     netlist : str
         Of Yosys, as JSON, flattened.
-    part : Part
+    part : Part or None
 
     Returns
     -------
     str
         The netlist with attributes ``BEL``, as nextpnr reads them.
     """
+    if part is None:
+        return netlist
     design = json.loads(netlist)
     (top,) = (module for module in design["modules"].values() if "top" in module["attributes"])
     cells = {
@@ -117,10 +117,17 @@ def _place_multipliers(names, part):
     of_pes = sorted((name for name in names if _pe(name)), key=lambda name: (_pe(name), _natural(name)))
     others = [name for name in names if not _pe(name)]
     spare = len(sites) - len(names)
-    # What lies in the last row: PEs on both sides, the others between them.
+    # What lies in the last row: whole PEs on both sides, the others between them.
     row = len(sites) // len(part.multiplier_rows)
-    before = max(0, len(of_pes) - (row - len(others) - spare) // 2)
-    ordered = of_pes[:before] + [None] * (spare // 2) + others + [None] * (spare - spare // 2) + of_pes[before:]
+    wanted = len(of_pes) - (row - len(others) - spare) // 2
+    ends = [
+        0,
+        *(at for at, name in enumerate(of_pes, 1) if at == len(of_pes) or _pe(of_pes[at]) != _pe(name)),
+    ]
+    before = min(ends, key=lambda end: abs(end - wanted))
+    ordered = (
+        of_pes[:before] + [None] * (spare // 2) + others + [None] * (spare - spare // 2) + of_pes[before:]
+    )
     return {name: site for name, site in zip(ordered, sites, strict=True) if name}
 
 
@@ -128,7 +135,7 @@ def _place_rams(names, multipliers, part):
     columns = [column for column, _, _ in part.rams]
     middle = (min(columns) + max(columns)) / 2
     others = [name for name in names if not _pe(name)]
-    free = sorted(part.rams, key=lambda site: (abs(site[0] - middle) + abs(site[1] - part.centre_row)))
+    free = sorted(part.rams, key=lambda site: abs(site[0] - middle) + abs(site[1] - part.centre_row))
     # Lanes of the three banks of activations side by side, half of them on either side of all else.
     banks = sorted((name for name in others if ".bank_" in name), key=lambda name: _natural(name)[::-1])
     rest = [name for name in others if name not in banks]

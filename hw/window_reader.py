@@ -15,6 +15,7 @@ from .window_axis import WindowAxis
 
 __all__ = ["WindowReader", "axes", "window_layout"]
 
+
 def window_layout(config):
     """One chunk of a window, or of a scan, and the address of the chunk that the window makes.
 

@@ -98,7 +98,11 @@ def _concentration():
 
 
 PROOFS = [
-    Proof(name="skid buffer", claim="gives what it takes, in order, a cycle later at best", build=lambda: _two_places(SkidBuffer)),
+    Proof(
+        name="skid buffer",
+        claim="gives what it takes, in order, a cycle later at best",
+        build=lambda: _two_places(SkidBuffer),
+    ),
     Proof(
         name="double buffer",
         claim="gives what it takes, in order, a cycle later at best",

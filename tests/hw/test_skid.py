@@ -9,7 +9,6 @@ from hw.skid import SkidBuffer
 
 from .streams import TRAFFIC, stream_run, stream_transform
 
-
 BUFFERS = pytest.mark.parametrize("buffer", [SkidBuffer, DoubleBuffer])
 
 
@@ -21,9 +20,7 @@ def test_passes_everything_on(traffic, buffer):
     generator = random.Random(seed)
     values = [generator.randrange(1 << 16) for _ in range(250)]
     for trial in range(3):
-        got = stream_transform(
-            buffer(16), values, outputs=len(values), seed=seed + trial, **TRAFFIC[traffic]
-        )
+        got = stream_transform(buffer(16), values, outputs=len(values), seed=seed + trial, **TRAFFIC[traffic])
         assert got == values
 
 
