@@ -38,7 +38,7 @@ setattr -mod -unset keep_hierarchy *
 flatten
 delete t:$scopeinfo"""
 #: Parts that are there many times: synthesised once, and their registers of what all share stay beside their users.
-_WHOLE = r"(pe|scale_unit|copy)_\d+"
+_WHOLE = r"(pe|scale_unit|copy|relay)_\d+"
 
 
 def synthesis_script(top):

@@ -7,7 +7,6 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from .activations import ActivationMemory
 from .average_pool import AveragePool
 from .bases import BasisLoader
-from .double_buffer import DoubleBuffer
 from .feeder import Feeder
 from .formats import Operation
 from .link import HostLink
@@ -18,6 +17,7 @@ from .requantiser import Requantiser
 from .run_order import RunOrder
 from .select import ReadSelect, WriteSelect
 from .sequencer import Owner, Sequencer
+from .skid import SkidBuffer
 from .sparsemap import SparseMapEncoder
 from .stalls import StallCounters
 from .store import Store
@@ -111,8 +111,7 @@ class Accelerator(wiring.Component):
         connect(m, store=store.basis, basis_loader=basis_loader.store)
         connect(m, store=store.scale, requantiser=requantiser.scale)
         connect(m, store=store.table, requantiser=requantiser.table)
-        for source, destination in zip(store.coefficients, array.coefficients, strict=True):
-            connect(m, store=source, array=destination)
+        connect(m, store=store.coefficients, array=array.coefficients)
 
         # Activation memory: the first read port has an owner, the second reads residuals.
         connect(m, readers=readers.request, activations=activations.requests[0])
@@ -149,15 +148,15 @@ class Accelerator(wiring.Component):
             connect(m, array=source, requantiser=destination)
         connect(m, average_pool=average_pool.sums, requantiser=requantiser.sums)
         # Pooling stops far behind the walk through the windows.
-        m.submodules.seen_windows = seen_windows = DoubleBuffer(window_layout(config))
-        connect(m, windows=windows.o, seen=seen_windows.i)
+        m.submodules.window_skid = window_skid = SkidBuffer(window_layout(config))
+        connect(m, windows=windows.o, skid=window_skid.i)
         averaging, pooling = sequencer.layer.operation == Operation.AVERAGE_POOL.value, Signal()
         m.d.comb += [
-            max_pool.i.payload.eq(seen_windows.o.payload),
-            max_pool.i.valid.eq(seen_windows.o.valid & ~averaging),
-            average_pool.i.payload.eq(seen_windows.o.payload),
-            average_pool.i.valid.eq(seen_windows.o.valid & averaging),
-            seen_windows.o.ready.eq(Mux(averaging, average_pool.i.ready, max_pool.i.ready)),
+            max_pool.i.payload.eq(window_skid.o.payload),
+            max_pool.i.valid.eq(window_skid.o.valid & ~averaging),
+            average_pool.i.payload.eq(window_skid.o.payload),
+            average_pool.i.valid.eq(window_skid.o.valid & averaging),
+            window_skid.o.ready.eq(Mux(averaging, average_pool.i.ready, max_pool.i.ready)),
         ]
 
         # Control.
@@ -177,7 +176,7 @@ class Accelerator(wiring.Component):
             basis_loader.needed.eq(array.needed),
             windows.start.eq(sequencer.start_pool),
             requantiser.start.eq(sequencer.start_requantiser),
-            pooling.eq(windows.busy | seen_windows.o.valid | max_pool.busy),
+            pooling.eq(windows.busy | window_skid.o.valid | max_pool.busy),
             sequencer.busy.eq(feeder.busy | array.busy | requantiser.busy | pooling),
         ]
 
@@ -186,7 +185,7 @@ class Accelerator(wiring.Component):
             Unit.FEEDER: array.i.valid & ~array.i.ready,
             Unit.RING: feeder.busy & array.i.ready & ~array.i.valid,
             Unit.REQUANTISER: requantiser.stalled,
-            Unit.WINDOWS: seen_windows.o.valid & ~seen_windows.o.ready,
+            Unit.WINDOWS: window_skid.o.valid & ~window_skid.o.ready,
         }
         m.d.comb += [
             self.stalled.eq(Cat(waits[unit] for unit in Unit)),

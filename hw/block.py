@@ -5,13 +5,14 @@ import operator
 
 import numpy as np
 from amaranth import *
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from .bases import basis_write_layout, loaded_layout
-from .coefficients import coefficient_write_layout
+from .coefficients import row_write_layout
 from .formats import Layer, ring_layout
 from .pe import ProcessingElement
+from .relay import NEAR, Relay
 from .ring import InputRing
 
 __all__ = ["Block", "block_ports"]
@@ -24,7 +25,7 @@ def block_ports(config, pes):
         "start": In(1),
         "busy": Out(1),
         "i": In(stream.Signature(ring_layout(config))),
-        "coefficients": In(stream.Signature(coefficient_write_layout(config))).array(pes * config.rows),
+        "coefficients": In(stream.Signature(row_write_layout(config))),
         "basis": In(stream.Signature(basis_write_layout(config))),
         "loaded": In(stream.Signature(loaded_layout)),
         "needed": Out(2),
@@ -35,8 +36,8 @@ def block_ports(config, pes):
 class Block(wiring.Component):
     """Some processing elements and the input ring that their rows read.
 
-    PEs fill most of a part. What is meant for those of a block comes through a register of the block: the start, coefficients and bases,
-    as chunks do in the ring. ``busy`` and ``needed`` follow by as much.
+    PEs fill most of a part. What is meant for all of them comes to a few at a time through a relay: the start, coefficients and bases,
+    as chunks do in the ring.
 
     Parameters
     ----------
@@ -53,8 +54,8 @@ class Block(wiring.Component):
     busy : out
     i : stream of ``ring_layout``, in
         Chunks of the map in raster order, once for each pass.
-    coefficients : array of streams of ``coefficient_write_layout``, in
-        One for each row, row ``pe * rows + row``.
+    coefficients : stream of ``row_write_layout``, in
+        Always ready. Rows of other blocks are left alone.
     basis : stream of ``basis_write_layout``, in
         Always ready.
     loaded : stream of ``loaded_layout``, in
@@ -83,17 +84,8 @@ class Block(wiring.Component):
         m = Module()
         config = self._config
         m.submodules.ring = ring = InputRing(config, readers=config.block_pes * config.rows)
-        start, basis, loaded = Signal(), Signal.like(self.basis.p), Signal.like(self.loaded.p)
-        basis_comes, loaded_comes = Signal(), Signal()
-        m.d.sync += [
-            start.eq(self.start),
-            basis.eq(self.basis.p),
-            basis_comes.eq(self.basis.valid),
-            loaded.eq(self.loaded.p),
-            loaded_comes.eq(self.loaded.valid),
-        ]
         m.d.comb += [
-            ring.start.eq(start),
+            ring.start.eq(self.start),
             ring.pixel_chunks.eq(self.layer.input_chunks),
             ring.squares.eq(self.layer.squares),
             ring.last_upper.eq(self.layer.last_upper),
@@ -101,27 +93,50 @@ class Block(wiring.Component):
         ]
         connect(m, chunks=flipped(self.i), ring=ring.i)
 
+        streams = {"basis": self.basis, "loaded": self.loaded, "coefficients": self.coefficients}
+        layout = data.StructLayout(
+            {"start": 1}
+            | {
+                name: data.StructLayout({"valid": 1, "payload": source.payload.shape()})
+                for name, source in streams.items()
+            }
+        )
         busy = Signal(config.block_pes)
         needed = []
-        m.d.comb += [self.busy.eq(self.start | busy.any()), self.basis.ready.eq(1), self.loaded.ready.eq(1)]
+        m.d.comb += [
+            self.busy.eq(self.start | busy.any()),
+            *(source.ready.eq(1) for source in streams.values()),
+        ]
         for index in range(config.block_pes):
+            if index % NEAR == 0:
+                m.submodules[f"relay_{index // NEAR}"] = relay = Relay(layout)
+                m.d.comb += relay.i.start.eq(self.start)
+                for name, source in streams.items():
+                    m.d.comb += [
+                        relay.i[name].valid.eq(source.valid),
+                        relay.i[name].payload.eq(source.payload),
+                    ]
+                basis, loaded, coefficients = (relay.o[name] for name in streams)
+            number = self._first_pe + index
             m.submodules[f"pe_{index}"] = pe = ProcessingElement(config)
             m.d.comb += [
                 pe.layer.eq(self.layer),
-                pe.start.eq(start),
+                pe.start.eq(relay.o.start),
                 busy[index].eq(pe.busy),
-                pe.basis.payload.eq(basis),
-                pe.basis.valid.eq(basis_comes & (basis.every | (basis.pe == self._first_pe + index))),
-                pe.loaded.payload.eq(loaded),
-                pe.loaded.valid.eq(loaded_comes),
+                pe.basis.payload.eq(basis.payload),
+                pe.basis.valid.eq(basis.valid & (basis.payload.every | (basis.payload.pe == number))),
+                pe.loaded.payload.eq(loaded.payload),
+                pe.loaded.valid.eq(loaded.valid),
             ]
             needed.append(pe.needed)
             connect(m, pe=pe.o, results=flipped(self.o[index]))
             for row in range(config.rows):
                 reader = index * config.rows + row
                 connect(m, pe=pe.readers[row], ring=ring.readers[reader])
-                source, sink = self.coefficients[reader], pe.coefficients[row]
-                m.d.comb += source.ready.eq(1)
-                m.d.sync += [sink.payload.eq(source.payload), sink.valid.eq(source.valid)]
+                addressed = coefficients.payload.row == number * config.rows + row
+                m.d.comb += [
+                    pe.coefficients[row].payload.eq(coefficients.payload.write),
+                    pe.coefficients[row].valid.eq(coefficients.valid & addressed),
+                ]
         m.d.comb += self.needed.eq(functools.reduce(operator.or_, needed))
         return m

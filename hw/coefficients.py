@@ -8,12 +8,19 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from .formats import Layer, coefficient_layout, header_layout
 from .memory import WordMemory, word_write_layout
 
-__all__ = ["CoefficientWalker", "coefficient_write_layout", "walked_layout"]
+__all__ = ["CoefficientWalker", "coefficient_write_layout", "row_write_layout", "walked_layout"]
 
 
 def coefficient_write_layout(config):
     """A word on its way to the coefficient memory of a row."""
     return word_write_layout(coefficient_layout(config), config.coefficient_words)
+
+
+def row_write_layout(config):
+    """The same on its way to any of the rows of all PEs, row ``pe * rows + row``."""
+    return data.StructLayout(
+        {"row": range(config.pes * config.rows), "write": coefficient_write_layout(config)}
+    )
 
 
 def walked_layout(config):

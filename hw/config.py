@@ -305,8 +305,6 @@ PRESETS = {
         # 16 PEs of 9 multipliers and 8 scale units take 152 of 156. A position of two bases takes two cycles, in which
         # 8 scale units serve 16 PEs.
         pes=16,
-        # Four blocks of PEs that lie beside one another in the part, each with registers of its own.
-        blocks=4,
         requantisers=8,
         channels=64,
         # A cell of distributed memory has 16 places.

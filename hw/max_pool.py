@@ -66,25 +66,28 @@ class MaxPool(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config, layer, i = self._config, self.layer, self.i
-        taken = i.valid & i.ready
+        # What waits is looked at once, in its first cycle: whether it can be taken by then is known late.
+        waited, looks = Signal(), Signal()
+        m.d.comb += looks.eq(i.valid & ~waited)
+        m.d.sync += waited.eq(i.valid & ~i.ready)
         # Without its sign a number is compared as one that is shifted by half the range.
         flip = layer.input_signed[0]
         values = [Cat(value[:-1], value[-1] ^ flip) for value in i.p.values]
         best = Signal(dense_layout(config))
         for greatest, value in zip(best, values, strict=True):
-            with m.If(taken & (i.p.first | greater(value, greatest))):
+            with m.If(looks & (i.p.first | greater(value, greatest))):
                 m.d.sync += greatest.eq(value)
         if config.pool_columns:
-            self._stretches(m, best, taken)
+            self._stretches(m, best, looks)
         else:
-            self._windows(m, best, taken)
+            self._windows(m, best)
         return m
 
-    def _windows(self, m, best, taken):
+    def _windows(self, m, best):
         """Windows are complete as they are."""
         layer, i, write = self.layer, self.i, self.write
         flip = layer.input_signed[0]
-        m.d.sync += [write.valid.eq(taken & i.p.last), write.p.address.eq(i.p.address)]
+        m.d.sync += [write.valid.eq(i.valid & i.p.last), write.p.address.eq(i.p.address)]
         m.d.comb += [
             i.ready.eq(1),
             write.p.bank.eq(layer.output_bank),
@@ -96,7 +99,7 @@ class MaxPool(wiring.Component):
             self.busy.eq(write.valid),
         ]
 
-    def _stretches(self, m, best, taken):
+    def _stretches(self, m, best, looks):
         """Two stretches to join, and a line to join them in."""
         config, i = self._config, self.i
         m.submodules.line = line = PoolLine(config)
@@ -104,7 +107,7 @@ class MaxPool(wiring.Component):
         # What was put aside belongs to the stretch that ends next; the latest chunk was a last one, now or earlier.
         joins, ended, ends = Signal(), Signal(), Signal()
         m.d.sync += ends.eq(line.i.valid & line.i.ready)
-        with m.If(taken):
+        with m.If(looks):
             m.d.sync += ended.eq(i.p.last)
             with m.If(i.p.first):
                 m.d.sync += [aside.eq(best), joins.eq(i.p.joins)]

@@ -30,6 +30,7 @@ class PeArray(wiring.Component):
         blocks = [Block(config, first_pe=config.block_pes * index) for index in range(config.blocks)]
         m.d.comb += [
             self.basis.ready.eq(1),
+            self.coefficients.ready.eq(1),
             self.loaded.ready.eq(1),
             self.busy.eq(Cat(block.busy for block in blocks).any()),
             self.needed.eq(functools.reduce(operator.or_, (block.needed for block in blocks))),
@@ -47,10 +48,9 @@ class PeArray(wiring.Component):
                 block.basis.valid.eq(self.basis.valid),
                 block.loaded.payload.eq(self.loaded.payload),
                 block.loaded.valid.eq(self.loaded.valid),
+                block.coefficients.payload.eq(self.coefficients.payload),
+                block.coefficients.valid.eq(self.coefficients.valid),
             ]
             for pe in range(config.block_pes):
                 connect(m, block=block.o[pe], results=flipped(self.o[index * config.block_pes + pe]))
-            for row in range(config.block_pes * config.rows):
-                source = self.coefficients[index * config.block_pes * config.rows + row]
-                connect(m, source=flipped(source), block=block.coefficients[row])
         return m

@@ -2,10 +2,11 @@
 
 import numpy as np
 from amaranth import *
-from amaranth.lib import memory, stream, wiring
+from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from .formats import ring_layout
+from .relay import NEAR, Relay
 from .settled import settled
 
 __all__ = ["InputRing", "ReaderSignature", "RingCopy"]
@@ -42,7 +43,7 @@ class RingCopy(wiring.Component):
     Members
     -------
     start, i
-        As of ``InputRing``; ``i`` is always ready. Readers ask for nothing in the two cycles after ``start``.
+        As of ``InputRing``; ``i`` is always ready. Readers ask for nothing in the two cycles after ``start``, those of ``InputRing`` in three.
     passed_by : array of counters, in, one for each class of rows
         Chunks before the first pixel of a class.
     step : in
@@ -119,8 +120,8 @@ class InputRing(wiring.Component):
     before they are written: its counter is negative until they are. One chunk a cycle is written, and read three cycles
     after it was taken; every reader reads one a cycle, with no latency: reads are asynchronous, from distributed RAM.
 
-    There may be many readers, far apart. So the rows of each PE have a copy with a register before it and one before all of them, and what
-    they have to say about room passes two: ``ready`` falls when ``Config.ring_unseen`` places are left.
+    There may be many readers, far apart. So the rows of each PE have a copy with a register before it, a few PEs a relay, and what they have to
+    say about room passes two: ``ready`` falls when ``Config.ring_unseen`` places are left.
 
     Where pixels come in ``squares`` of four, each class of rows reads its own ones: it begins at the first of them and passes the others by.
 
@@ -185,17 +186,24 @@ class InputRing(wiring.Component):
             for number in range(classes)
         ]
         step = settled(m, Mux(self.squares, self.pixel_chunks * classes, self.pixel_chunks))
-        arriving, arrives = Signal.like(self.i.payload), Signal()
-        m.d.sync += [arriving.eq(self.i.payload), arrives.eq(self.i.valid & self.i.ready)]
+        # What goes to the copies.
+        layout = data.StructLayout({"start": 1, "valid": 1, "chunk": ring_layout(config)})
         near_full = []
-        for first in range(0, self._readers, config.rows):
+        for number, first in enumerate(range(0, self._readers, config.rows)):
+            if number % NEAR == 0:
+                m.submodules[f"relay_{number // NEAR}"] = relay = Relay(layout)
+                m.d.comb += [
+                    relay.i.start.eq(self.start),
+                    relay.i.valid.eq(self.i.valid & self.i.ready),
+                    relay.i.chunk.eq(self.i.payload),
+                ]
             readers = self.readers[first : first + config.rows]
-            m.submodules[f"copy_{first // config.rows}"] = copy = RingCopy(config, len(readers))
+            m.submodules[f"copy_{number}"] = copy = RingCopy(config, len(readers))
             m.d.comb += [
-                copy.start.eq(self.start),
+                copy.start.eq(relay.o.start),
                 copy.step.eq(step),
-                copy.i.payload.eq(arriving),
-                copy.i.valid.eq(arrives),
+                copy.i.payload.eq(relay.o.chunk),
+                copy.i.valid.eq(relay.o.valid),
                 *(to.eq(value) for to, value in zip(copy.passed_by, passed_by, strict=True)),
             ]
             for outer, inner in zip(readers, copy.readers, strict=True):

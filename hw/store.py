@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from .activations import activation_write_layout
 from .bases import basis_store_layout
-from .coefficients import coefficient_write_layout
+from .coefficients import row_write_layout
 from .loader import write_layout
 from .protocol import Target
 from .requantiser import scale_write_layout
@@ -28,7 +28,7 @@ class Store(wiring.Component):
     basis : stream of ``basis_store_layout``, out
     scale : stream of ``scale_write_layout``, out
     table : stream of ``table_write_layout``, out
-    coefficients : array of streams of ``coefficient_write_layout``, out, one for each row
+    coefficients : stream of ``row_write_layout``, out
     activations : stream of ``activation_write_layout``, out
     """
 
@@ -41,9 +41,7 @@ class Store(wiring.Component):
                 "basis": Out(stream.Signature(basis_store_layout(config))),
                 "scale": Out(stream.Signature(scale_write_layout(config))),
                 "table": Out(stream.Signature(table_write_layout(config))),
-                "coefficients": Out(stream.Signature(coefficient_write_layout(config))).array(
-                    config.pes * config.rows
-                ),
+                "coefficients": Out(stream.Signature(row_write_layout(config))),
                 "activations": Out(stream.Signature(activation_write_layout(config))),
             }
         )
@@ -70,13 +68,11 @@ class Store(wiring.Component):
                 destination.p.data.eq(word.data),
                 destination.valid.eq(arrived & (word.target == target)),
             ]
-        for index, destination in enumerate(self.coefficients):
-            m.d.comb += [
-                destination.p.address.eq(word.address),
-                destination.p.data.eq(word.data),
-                destination.valid.eq(arrived & (word.target == Target.COEFFICIENT) & (word.index == index)),
-            ]
         m.d.comb += [
+            self.coefficients.p.row.eq(word.index),
+            self.coefficients.p.write.address.eq(word.address),
+            self.coefficients.p.write.data.eq(word.data),
+            self.coefficients.valid.eq(arrived & (word.target == Target.COEFFICIENT)),
             self.activations.p.bank.eq(word.index),
             self.activations.p.address.eq(word.address),
             self.activations.p.lanes.eq(~C(0, self._config.chunk)),

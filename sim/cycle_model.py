@@ -33,7 +33,7 @@ _DESCRIBE = len(LAYER_FIELDS) + 3
 #: From the copy of a description to the note, besides the work of the units: a cycle before their start, one in which
 #: no unit is busy, the note.
 _TURN = 3
-#: From the start of a pooling to the chunk before the first one: a state, request, memory (4), double buffer.
+#: From the start of a pooling to the chunk before the first one: a state, request, memory (4), skid buffer.
 _FIRST_WINDOW = 6
 
 
@@ -107,7 +107,7 @@ def _window_sizes(layer):
 
 
 def _max_pool(layer, config):
-    """One chunk a cycle from the cycle after the start; request, memory (4), double buffer, maximum and write follow."""
+    """One chunk a cycle from the cycle after the start; request, memory (4), skid buffer, maximum and write follow."""
     around = 7 + MaxPool.latency(config)
     if not layer["scan"]:
         return int(_window_sizes(layer).sum()) * layer["input_chunks"] + around

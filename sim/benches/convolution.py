@@ -15,9 +15,9 @@ from sim.streams import TRAFFIC, StreamMonitor, StreamSink, StreamSource, start
 LIMIT_CYCLES = 200_000
 
 
-async def load(dut, job, writers, basis_writer, loaded_writer):
+async def load(dut, job, coefficients, writers, basis_writer, loaded_writer):
     """Write coefficients and bases, present the layer, and start it."""
-    for writer, words in zip(writers, job["coefficients"], strict=True):
+    for writer, words in zip(writers, coefficients, strict=True):
         await writer.send(words)
     dut.layer.value = job["layer"]
     await basis_writer.send(job["bases"])
@@ -38,11 +38,14 @@ async def collect(dut, sinks, expected):
         await RisingEdge(dut.clk)
 
 
-def make_sources(dut, rows):
-    """Sources of the coefficients of each row, of the bases, and of the word that these are loaded."""
+def make_sources(dut, names):
+    """Sources of the coefficients, of the bases, and of the word that these are loaded."""
     dut.start.value = 0
-    writers = [StreamSource(dut, f"coefficients__{row}") for row in range(rows)]
-    return writers, StreamSource(dut, "basis"), StreamSource(dut, "loaded")
+    return (
+        [StreamSource(dut, name) for name in names],
+        StreamSource(dut, "basis"),
+        StreamSource(dut, "loaded"),
+    )
 
 
 @cocotb.test
@@ -51,7 +54,7 @@ async def block(dut, traffic):
     parameters = bench_parameters()
     idle, stall = TRAFFIC[traffic]
     jobs = parameters["jobs"]
-    writers, *basis_writers = make_sources(dut, len(jobs[0]["coefficients"]))
+    writers, *basis_writers = make_sources(dut, ["coefficients"])
     source = StreamSource(dut, "i", idle=idle, seed=parameters["seed"])
     names = [f"o__{number}" for number in range(len(jobs[0]["expected"]))]
     sinks = [StreamSink(dut, name, stall=stall, seed=parameters["seed"]) for name in names]
@@ -59,7 +62,7 @@ async def block(dut, traffic):
     await start(dut, limit_cycles=LIMIT_CYCLES)
     count = 0
     for job in jobs * 2:
-        await load(dut, job, writers, *basis_writers)
+        await load(dut, job, [job["coefficients"]], writers, *basis_writers)
         feeding = cocotb.start_soon(source.send(job["chunks"]))
         await collect(dut, sinks, job["expected"])
         await feeding
@@ -103,14 +106,14 @@ async def pe(dut, traffic):
     idle, stall = TRAFFIC[traffic]
     jobs = parameters["jobs"]
     rows = parameters["rows"]
-    writers, *basis_writers = make_sources(dut, rows)
+    writers, *basis_writers = make_sources(dut, [f"coefficients__{row}" for row in range(rows)])
     rings = [RingOfOneReader(dut, row, idle, parameters["seed"]) for row in range(rows)]
     sink = StreamSink(dut, "o", stall=stall, seed=parameters["seed"])
     monitor = StreamMonitor(dut, "o")
     await start(dut, limit_cycles=LIMIT_CYCLES)
     count = 0
     for job in jobs * 2:
-        await load(dut, job | {"coefficients": job["coefficients"][:rows]}, writers, *basis_writers)
+        await load(dut, job, job["row_coefficients"], writers, *basis_writers)
         feeding = [
             cocotb.start_soon(ring.feed(chunks, job["pixel_chunks"]))
             for ring, chunks in zip(rings, job["row_chunks"], strict=True)

@@ -33,7 +33,7 @@ def test_words_by_target(config, traffic):
         (Target.BASIS, 0): dut.basis,
         (Target.SCALE, 0): dut.scale,
         **({(Target.TABLE, 0): dut.table} if config.tables else {}),
-        **{(Target.COEFFICIENT, row): dut.coefficients[row] for row in range(rows)},
+        **{(Target.COEFFICIENT, row): dut.coefficients for row in range(rows)},
         **{(Target.ACTIVATION, bank): dut.activations for bank in range(3)},
     }
     destinations = list(ports)
@@ -59,12 +59,16 @@ def test_words_by_target(config, traffic):
         target, index = word["target"], word["index"]
         port = ports[target, index]
         shape = port.payload.shape()
+        if target is Target.COEFFICIENT:
+            shape = shape["write"].shape
         member = shape["values" if target is Target.ACTIVATION else "data"]
         value = decode(member.shape, word["data"] & ((1 << member.width) - 1))
         payload = {"address": word["address"], "data": value}
         if target is Target.ACTIVATION:
             full = (1 << config.chunk) - 1
             payload = {"bank": index, "address": word["address"], "lanes": full, "values": value}
+        if target is Target.COEFFICIENT:
+            payload = {"row": index, "write": payload}
         arrived[id(port)].append((cycle + 1, payload))
     for key, sink in sinks.items():
         assert sink.payloads == [payload for _, payload in arrived[key]]

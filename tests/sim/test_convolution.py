@@ -6,7 +6,7 @@ import pytest
 from hw.bases import basis_write_layout
 from hw.block import Block
 from hw.butterfly import ControlDecoder
-from hw.coefficients import coefficient_write_layout
+from hw.coefficients import coefficient_write_layout, row_write_layout
 from hw.config import Config
 from hw.feeder import Feeder
 from hw.formats import Layer, coefficient_layout, header_layout, ring_layout
@@ -51,9 +51,9 @@ def partial_sums(layer, image):
 
 
 def coefficient_words(program, config):
-    """For each row the words to write to its memory."""
+    """All words to write to the memories of rows, each with the number of its row."""
     write, word, header = coefficient_write_layout(config), coefficient_layout(config), header_layout(config)
-    rows = [[] for _ in range(config.pes * config.rows)]
+    writes = []
     for section in program.sections:
         if section.target is Target.COEFFICIENT:
             address = section.address
@@ -62,9 +62,9 @@ def coefficient_words(program, config):
                 bits += [word.const(fields._asdict()).as_bits() for fields in words]
                 for value in bits:
                     data = word.from_bits(value)
-                    rows[section.index].append(write.const({"address": address, "data": data}).as_bits())
+                    writes.append((section.index, write.const({"address": address, "data": data}).as_bits()))
                     address += 1
-    return rows
+    return writes
 
 
 def basis_words(program, config):
@@ -130,11 +130,18 @@ def make_job(rng, config, kernel, stride, padding, height, width, signed, zeros,
         expected.append(masked.tolist())
     chunks, pixel_chunks = ring_words(image, fields, config), fields["input_chunks"]
     pixels = [chunks[at : at + pixel_chunks] for at in range(0, len(chunks), pixel_chunks)]
+    coefficients, to_row = coefficient_words(program, config), row_write_layout(config)
+    write = to_row["write"].shape
     classes = config.classes if fields["squares"] else 1
     turned = (2 * fields["last_upper"] + fields["last_left"]) % classes
     return {
         "layer": Layer.const(fields).as_bits(),
-        "coefficients": coefficient_words(program, config),
+        "coefficients": [
+            to_row.const({"row": row, "write": write.from_bits(bits)}).as_bits() for row, bits in coefficients
+        ],
+        "row_coefficients": [
+            [bits for of_row, bits in coefficients if of_row == row] for row in range(config.rows)
+        ],
         "bases": basis_words(program, config),
         "chunks": chunks,
         "row_chunks": [
