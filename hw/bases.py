@@ -162,11 +162,9 @@ class BasisLoader(wiring.Component):
                         m.d.sync += [half.eq(~half), passes_left.eq(passes_left - 1)]
                         m.next = "Settle"
             with m.State("Settle"):
-                # The memory takes two cycles, the PEs two more to know that they need this half.
+                # The memory takes two cycles, the PEs one more to know that they need this half.
                 with m.If(self.loaded.valid):
-                    m.next = "Tell"
-            with m.State("Tell"):
-                m.next = "Told"
+                    m.next = "Told"
             with m.State("Told"):
                 m.next = "Wait"
         return m

@@ -101,10 +101,10 @@ class Block(wiring.Component):
                 for name, source in streams.items()
             }
         )
-        busy = Signal(config.block_pes)
+        busy, starts = Signal(config.block_pes), Signal(config.block_pes)
         needed = []
         m.d.comb += [
-            self.busy.eq(self.start | busy.any()),
+            self.busy.eq(self.start | starts.any() | busy.any()),
             *(source.ready.eq(1) for source in streams.values()),
         ]
         for index in range(config.block_pes):
@@ -123,6 +123,7 @@ class Block(wiring.Component):
                 pe.layer.eq(self.layer),
                 pe.start.eq(relay.o.start),
                 busy[index].eq(pe.busy),
+                starts[index].eq(relay.o.start),
                 pe.basis.payload.eq(basis.payload),
                 pe.basis.valid.eq(basis.valid & (basis.payload.every | (basis.payload.pe == number))),
                 pe.loaded.payload.eq(loaded.payload),

@@ -214,7 +214,7 @@ class Config:
     @property
     def ring_unseen(self):
         """Places that the input ring keeps free when it says that it has one: what is on its way when it fills up."""
-        return 5
+        return 4
 
     @property
     def tree_is_cut(self):

@@ -18,13 +18,12 @@ __all__ = ["ProcessingElement"]
 class ProcessingElement(wiring.Component):
     """G rows of channel accumulation feed one basis MAC.
 
-    What comes from far away passes a register of the PE's own: the description of the layer and its start, bases and
-    coefficients. ``busy`` follows by as much.
+    The description of the layer passes a register of the PE's own; ``busy`` follows by as much.
 
     Members
     -------
     layer : in
-        Stable while ``busy``.
+        Stable from the cycle before ``start``, and while ``busy``.
     start : in
     busy : out
     coefficients : array of streams of ``coefficient_write_layout``, in, one for each row
@@ -81,21 +80,16 @@ class ProcessingElement(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.mac = mac = BasisMac(self._config)
-        layer, start = Signal.like(self.layer), Signal()
-        m.d.sync += [layer.eq(self.layer), start.eq(self.start), self.busy.eq(self.start | start | mac.busy)]
-        m.d.comb += [mac.layer.eq(layer), mac.start.eq(start), self.needed.eq(mac.needed)]
-
-        def pass_on(source, sink):
-            m.d.comb += source.ready.eq(1)
-            m.d.sync += [sink.payload.eq(source.payload), sink.valid.eq(source.valid)]
-
-        pass_on(self.basis, mac.basis)
-        pass_on(self.loaded, mac.loaded)
+        layer = Signal.like(self.layer)
+        m.d.sync += [layer.eq(self.layer), self.busy.eq(self.start | mac.busy)]
+        m.d.comb += [mac.layer.eq(layer), mac.start.eq(self.start), self.needed.eq(mac.needed)]
+        connect(m, basis=flipped(self.basis), mac=mac.basis)
+        connect(m, loaded=flipped(self.loaded), mac=mac.loaded)
         connect(m, mac=mac.o, results=flipped(self.o))
         for index in range(self._config.rows):
             m.submodules[f"row_{index}"] = row = Row(self._config)
-            m.d.comb += [row.layer.eq(layer), row.start.eq(start)]
-            pass_on(self.coefficients[index], row.coefficients)
+            m.d.comb += [row.layer.eq(layer), row.start.eq(self.start)]
+            connect(m, coefficients=flipped(self.coefficients[index]), row=row.coefficients)
             connect(m, row=row.reader, ring=flipped(self.readers[index]))
             connect(m, row=row.z, mac=mac.z[index])
         return m

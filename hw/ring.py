@@ -43,7 +43,7 @@ class RingCopy(wiring.Component):
     Members
     -------
     start, i
-        As of ``InputRing``; ``i`` is always ready. Readers ask for nothing in the two cycles after ``start``, those of ``InputRing`` in three.
+        As of ``InputRing``; ``i`` is always ready. Readers ask for nothing in the cycle after ``start``, those of ``InputRing`` in two.
     passed_by : array of counters, in, one for each class of rows
         Chunks before the first pixel of a class.
     step : in
@@ -76,18 +76,14 @@ class RingCopy(wiring.Component):
         )
         write_port = entries.write_port()
         write_address = Signal(range(depth))
-        # All that comes from afar comes through a register.
-        arriving, write, start = Signal.like(self.i.payload), Signal(), Signal()
+        write = self.i.valid
         step, passed_by = settled(m, self.step), [settled(m, number) for number in self.passed_by]
         m.d.comb += [
             write_port.addr.eq(write_address),
-            write_port.data.eq(arriving),
+            write_port.data.eq(self.i.payload),
             write_port.en.eq(write),
         ]
         m.d.sync += [
-            arriving.eq(self.i.payload),
-            write.eq(self.i.valid),
-            start.eq(self.start),
             write_address.eq(write_address + write),
         ]
         for index, reader in enumerate(self.readers):
@@ -106,7 +102,7 @@ class RingCopy(wiring.Component):
                 level.eq(level + write - released),
                 self.near_full[index].eq(level > depth - config.ring_unseen),
             ]
-            with m.If(start):
+            with m.If(self.start):
                 m.d.sync += [base.eq(write_address + first), level.eq(-first)]
         return m
 
@@ -117,10 +113,10 @@ class InputRing(wiring.Component):
     For every reader a counter holds how many entries are written but not yet released by it. An entry is
     present for a reader if its offset is below that counter; its place is free again when the counter of
     the slowest reader no longer covers it. A reader may release a pixel whose last chunks it does not need
-    before they are written: its counter is negative until they are. One chunk a cycle is written, and read three cycles
+    before they are written: its counter is negative until they are. One chunk a cycle is written, and read two cycles
     after it was taken; every reader reads one a cycle, with no latency: reads are asynchronous, from distributed RAM.
 
-    There may be many readers, far apart. So the rows of each PE have a copy with a register before it, a few PEs a relay, and what they have to
+    There may be many readers, far apart. So the rows of each PE have a copy, the copies of a few PEs a relay before them, and what they have to
     say about room passes two: ``ready`` falls when ``Config.ring_unseen`` places are left.
 
     Where pixels come in ``squares`` of four, each class of rows reads its own ones: it begins at the first of them and passes the others by.

@@ -26,19 +26,17 @@ __all__ = ["convolution_cycles"]
 #: Cycles from the start until the first chunk can enter the ring: request, memory (4), feeder; with concentration the encoder too.
 _FIRST_CHUNK, _ENCODER = 6, 3
 #: Cycles from a chunk's entrance until the levels of the ring count it, and from a level until the ring takes a chunk or not.
-_COUNTED, _ROOM_SEEN = 3, 2
+_COUNTED, _ROOM_SEEN = 2, 2
 #: Cycles from the start until the requantiser has its first job and the residual beside it.
 _FIRST_ENTRY = 5
 #: Cycles of a load of bases besides one for each, until they are there, and until the next load.
-_LOADED, _NEXT_LOAD = 5, 6
+_LOADED, _NEXT_LOAD = 4, 5
 #: Stages of ``hw.mac`` from the advance of a position to the FIFO of results.
 _RESULT_AFTER = 5
 #: Places that a MAC keeps in the FIFO of results for those on their way.
 _IN_FLIGHT = 8
 #: Cycles from the end of a MAC's last position until the sequencer sees it idle: those of ``Flush``, and three.
 _IDLE_AFTER = _IN_FLIGHT + 3
-#: Cycles from the start until a MAC has its description: block, PE.
-_FIRST_POSITION = 2
 
 
 @inlined
@@ -50,7 +48,7 @@ def _fill(m, at, shape, geometry, first, count):
         time = spread(_FIRST_CHUNK + (_ENCODER if shape.concentrates else 0))
         if chunk:
             time = most(time, load(m, at.ring + (chunk - 1 & at.ring_mask)) - (_COUNTED - 1) + 1)
-        # Levels count the chunks before these five, and of the five those that had entered early enough.
+        # Levels count the chunks before these four, and of the four those that had entered early enough.
         for counted in range(chunk - _COUNTED - _ROOM_SEEN + 1, chunk + 1):
             needed = spread(0)
             for number in range(classes):
@@ -169,7 +167,7 @@ def _follow(m, at, places, walk, data, geometry, shape):
     for reader in range(pes * shape.rows):
         new_row(m, at.rows + reader * at.row_size)
     for pe in range(pes):
-        store(m, at.macs + pe, _FIRST_POSITION)
+        store(m, at.macs + pe, 1)
     for number in range(min(geometry.passes, 2)):
         _load_bases(m, at, geometry, number)
 

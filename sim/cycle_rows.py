@@ -27,8 +27,8 @@ from .lanes import LANES, any_lane, called, choose, inlined, load, load_bits, mo
 
 __all__ = ["Places", "Turn", "Walk", "begin_pass", "follow_row", "new_row", "row_places", "stages"]
 
-#: Cycles from the start until a row has its first coefficient word: block, PE, header (3), word (3), skid buffer.
-_FIRST_WORD = 9
+#: Cycles from the start until a row has its first coefficient word: relay, header (3), word (3), skid buffer.
+_FIRST_WORD = 8
 #: Cycles from a header's way into the skid buffer to the first word of its pass.
 _NEXT_PASS = 5
 #: Stages from the match of a word to the register behind the adders: adders, register; one more if the tree is cut.
