@@ -46,6 +46,7 @@ SUITES = {
     "axi_registers": ["tests/hw/test_axi.py"],
     "axi_stream": ["tests/hw/test_axi.py", "tests/formal/test_streams.py"],
     "block": _DEVICE,
+    "double_buffer": ["tests/hw/test_buffers.py"],
     "config": ["tests/fpga/test_cli.py", "tests/hw/test_pe.py", "tests/hw/test_requantiser.py", *_DEVICE],
     "formats": ["tests/hw/test_coefficients.py", "tests/hw/test_sequencer.py", *_DEVICE],
     "frame_receiver": ["tests/hw/test_link.py"],
@@ -57,7 +58,10 @@ SUITES = {
     "masked_tree": ["tests/hw/test_channel_accumulation.py"],
     "pe_array": _DEVICE,
     "protocol": ["tests/hw/test_link.py", "tests/bench/test_protocol.py"],
+    "relay": ["tests/formal/test_ring.py", "tests/sim/test_convolution.py"],
     "ring": ["tests/formal/test_ring.py", "tests/hw/test_pe.py"],
+    "run_order": ["tests/hw/test_link.py", "tests/hw/test_axi.py"],
+    "skid": ["tests/hw/test_buffers.py"],
     "settled": ["tests/hw/test_mac.py"],
     "taps": ["tests/hw/test_mac.py"],
 }
