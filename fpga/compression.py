@@ -7,6 +7,7 @@ from importlib import metadata
 from rich.table import Table
 
 from fpga import __version__
+from fpga.cycle_counting import cycle_counter
 from fpga.model_report import size_line
 from fpga.steps import Steps
 from sw.compression.compress import compress
@@ -18,7 +19,7 @@ from sw.compression.typed import values_of
 from sw.network_file import write_network
 from sw.training import logits
 
-__all__ = ["check_output", "compress_to_file", "parse_shares", "report_of", "show_phases"]
+__all__ = ["check_output", "compress_to_file", "parse_shares", "report_of", "show_phases", "show_searches"]
 
 #: Packages whose versions can change a number of the report.
 _PACKAGES = ("accelerate", "numpy", "torch")
@@ -58,7 +59,17 @@ def parse_shares(text):
 
 
 def compress_to_file(
-    network, dataset, recipe, output, *, name, folder, start=None, test_images=None, console
+    network,
+    dataset,
+    recipe,
+    output,
+    *,
+    name,
+    folder,
+    config=None,
+    start=None,
+    test_images=None,
+    console,
 ):
     """Compress ``network``, write the file ``output`` and show what came out.
 
@@ -72,6 +83,8 @@ def compress_to_file(
     name : str
     folder : path
         For checkpoints; made if it is missing.
+    config : Config or None
+        That cycles are counted for, where the recipe has a budget of them.
     start : sw.model.Network or None
         As for ``compress``.
     test_images : int or None
@@ -92,6 +105,7 @@ def compress_to_file(
             dataset=dataset,
             folder=folder,
             test_images=test_images,
+            cycles=None if config is None else cycle_counter(config, dataset),
             progress=lambda phase, fraction, text: show(fraction, f"{phase} {text}"),
         )
         made = compress(network, dataset, recipe, run, name=name, start=start)
@@ -103,6 +117,7 @@ def compress_to_file(
         with steps.step("compare the integers with their twin") as show:
             line = _finish_integers(made, report, output, run, show)
     show_phases(console, report)
+    show_searches(console, report)
     console.print(line, highlight=False, markup=False, soft_wrap=True)
     return made, report
 
@@ -114,9 +129,13 @@ def _finish_integers(made, report, output, run, show):
     twin = logits(made.network, images).argmax(1).numpy()
     report["accuracy_integer"] = float((integers == labels).mean())
     report["agreement"] = float((integers == twin).mean())
+    counted = ""
+    if any(found["cost"] == "cycles" for found in _searches(report).values()):
+        report["cycles"] = sum(run.cycles(made.integers).values())
+        counted = f"cycles an image, counted by the model: {report['cycles']:,.0f}\n"
     write_network(output, made.integers, report)
     return (
-        f"integers: top-1 {report['accuracy_integer']:.2%}, as their twin on {report['agreement']:.2%} of "
+        f"{counted}integers: top-1 {report['accuracy_integer']:.2%}, as their twin on {report['agreement']:.2%} of "
         f"{len(images)} images; {output}"
     )
 
@@ -162,3 +181,27 @@ def show_phases(console, report):
             f"{phase['seconds']:.1f}",
         )
     console.print(table)
+
+
+def show_searches(console, report):
+    """Print what searches chose for each layer."""
+    for phase, found in _searches(report).items():
+        table = Table(title=f"{phase}: what leaves")
+        table.add_column("layer")
+        table.add_column("share", justify="right")
+        for layer, share in found["shares"].items():
+            table.add_row(layer, f"{share:.1%}")
+        console.print(table)
+        budget = "" if found["budget"] is None else f", budget {found['budget']:,.0f}"
+        console.print(
+            f"{phase}: {found['policies']:,} policies by {found['searcher']}; the best leaves {found['left']:,.0f} of "
+            f"{found['whole']:,.0f} {found['cost']}{budget}, and, not retrained, top-1 {found['accuracy']:.2%} on "
+            f"{found['images']:,} training images",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
+
+
+def _searches(report):
+    return {phase["name"]: phase["found"] for phase in report["phases"] if phase["found"] is not None}

@@ -145,7 +145,7 @@ def compress(
     }
     if shares is None:
         (only,) = points.values()
-        compress_to_file(network, dataset, only, output, **options)
+        compress_to_file(network, dataset, only, output, config=config, **options)
     else:
         from fpga.sweep import sweep
 

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
 from fpga.compression import compress_to_file
+from fpga.cycle_counting import cycle_counter
 from fpga.pictures import write_picture
 from fpga.steps import Steps
 from sim import reference
@@ -104,6 +105,7 @@ def sweep(
                 path,
                 name=name,
                 folder=folder / label,
+                config=config,
                 start=before.ternary(network, dataset) if follows else None,
                 test_images=test_images,
                 console=console,
@@ -120,7 +122,7 @@ def sweep(
             }
             replace_file(kept, json.dumps(point, indent=2) + "\n")
         found.append(json.loads(kept.read_text()))
-        before = _Before(recipe, digest, folder / label, made and made.ternary)
+        before = _Before(recipe, digest, folder / label, config, made and made.ternary)
         result = {"preset": config.name, "dense_accuracy": found[0]["dense_accuracy"], "points": found}
         replace_file(result_path, json.dumps(result, indent=2) + "\n")
         write_sweep(output, result, name)
@@ -134,11 +136,13 @@ class _Before:
     recipe: object
     digest: str
     folder: Path
+    config: object
     made: object
 
     def ternary(self, network, dataset):
         if self.made is None:
-            self.made = ternary_again(network, dataset, self.recipe, self.folder)
+            cycles = cycle_counter(self.config, dataset)
+            self.made = ternary_again(network, dataset, self.recipe, self.folder, cycles)
         return self.made
 
 

@@ -14,7 +14,14 @@ from .layers import ConvolutionLayer, layer_inputs, tensor_shapes
 from .network import Concatenation, Convolution, MaxPool, inputs_of
 from .work import FLOAT32, INTEGERS, Geometry, Stored, Work, operations, penni_operations, storage
 
-__all__ = ["LayerComplexity", "integer_complexity", "layer_complexity", "network_complexity", "total"]
+__all__ = [
+    "LayerComplexity",
+    "integer_complexity",
+    "layer_complexity",
+    "network_complexity",
+    "stored_numbers",
+    "total",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,11 +69,12 @@ def network_complexity(network, widths=FLOAT32, dense_widths=FLOAT32):
     """``LayerComplexity`` of every layer of a ``sw.model.Network`` with the weights it has now."""
     units = {layer.name: unit for layer, unit in network.units()}
     return _complexity(
-        network.pixels, network.layers, lambda layer: _of_unit(units[layer.name]), widths, dense_widths
+        network.pixels, network.layers, lambda layer: stored_numbers(units[layer.name]), widths, dense_widths
     )
 
 
-def _of_unit(unit):
+def stored_numbers(unit):
+    """Numbers of a unit of a ``sw.model.Network``, as ``Stored``."""
     if not hasattr(unit, "combination"):
         # A selection is not stored.
         kernel = unit.kernel().detach() if not unit.layer.fixed else unit.kernel()[:0]

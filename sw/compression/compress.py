@@ -83,7 +83,10 @@ def compress(network, dataset, recipe, run, *, name="network", start=None):
     return Compressed(network=network, integers=integers, ternary=ternary, phases=tuple(run.phases))
 
 
-def ternary_again(network, dataset, recipe, folder):
-    """``Compressed.ternary`` of a compression that was done, from its checkpoints in ``folder``; nothing is measured."""
-    run = Run(dataset=dataset, folder=folder, test_images=1)
+def ternary_again(network, dataset, recipe, folder, cycles=None):
+    """``Compressed.ternary`` of a compression that was done, from its checkpoints in ``folder``; nothing is measured.
+
+    ``cycles`` as for ``Run``.
+    """
+    run = Run(dataset=dataset, folder=folder, test_images=1, cycles=cycles)
     return compress(network, dataset, recipe, run).ternary

@@ -5,18 +5,23 @@ paper leaves open how coefficients become ternary and when zeros come; what is d
 """
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..training import Distillation, TrainingSettings
+from .amc.cycles import estimate_cycles
+from .amc.pipeline import search_policy
+from .amc.settings import SearchSettings
+from .amc.settling import settled, spread
+from .amc.spaces import coefficient_space
 from .grids import calibrate
 from .plan import plan_layers
-from .quantisation import quantised_network
+from .quantisation import integer_network, quantised_network
 from .requantisation import IntegerLimits
 from .run import calibration_images
 from .shrinking import shrink
 from .ternary import set_sparsity, sparsity, ternary_network, ternary_units
 
-__all__ = ["TEACHER", "EscalateSettings", "train_integers", "train_ternary"]
+__all__ = ["TEACHER", "EscalateSettings", "SearchedEscalateSettings", "train_integers", "train_ternary"]
 
 #: How the network before compression teaches.
 TEACHER = Distillation(weight=0.7, temperature=3.0)
@@ -66,6 +71,16 @@ class EscalateSettings:
             )
 
 
+@dataclass(frozen=True, kw_only=True)
+class SearchedEscalateSettings(EscalateSettings):
+    """ESCALATE in which AMC chooses the zeros of each layer, so that ``sparsity`` is the share of what ``search.cost`` counts that is saved.
+
+    Without it one multiple of mean magnitudes decides for all layers.
+    """
+
+    search: SearchSettings = field(default_factory=SearchSettings)
+
+
 def train_ternary(network, settings, run, *, start=None):
     """The first half: ternary coefficients, trained until they have the zeros asked for, by phases recorded in ``run``.
 
@@ -94,11 +109,12 @@ def train_ternary(network, settings, run, *, start=None):
         made = run.phase("ternary", ternary_network, network, plans)
     else:
         made = run.phase("ternary", copy.deepcopy, start)
+    zeros = _searched(made, settings, run) if isinstance(settings, SearchedEscalateSettings) else {}
     return run.train(
         "ternary-retrain",
         made,
         settings.retraining,
-        on_step=_ramp(made, settings),
+        on_step=_ramp(made, settings, zeros),
     )
 
 
@@ -116,18 +132,45 @@ def train_integers(ternary, settings, run):
         If a layer cannot be expressed in the integers there are.
     """
     made = run.phase("ternary-shrink", lambda: shrink(ternary).network)
-    limits = settings.limits or IntegerLimits.of()
-    images = calibration_images(run.dataset, settings.calibration)
-    twin = run.phase("quantise", lambda: quantised_network(made, calibrate(made, images), limits))
+    twin = run.phase("quantise", _quantised, made, settings, run)
     return run.train("refine", twin, settings.refining)
 
 
-def _ramp(network, settings):
+def _quantised(network, settings, run):
+    images = calibration_images(run.dataset, settings.calibration)
+    return quantised_network(network, calibrate(network, images), settings.limits or IntegerLimits.of())
+
+
+def _searched(network, settings, run):
+    """Share of zeros of each layer, by name, that a search chose within a phase of its own."""
+    zeros = {}
+
+    def integers(pruned):
+        # Retraining will give activations a spread like before. Channels without coefficients stay: how many go hangs on all layers.
+        made = settled(pruned, spread(run.dataset.train_images, settings.calibration))
+        return integer_network(_quantised(made, settings, run), "estimate")
+
+    def searched():
+        space = coefficient_space(network)
+        if settings.search.cost == "cycles":
+            space.cycles = estimate_cycles(space, integers, run)
+        removed = search_policy(network, space, settings.sparsity, settings.search, run)
+        for layer, gone, count in zip(space.layers, removed, space.counts, strict=True):
+            zeros[layer.name] = gone / count
+        return space.network(removed)
+
+    run.phase("ternary-search", searched)
+    return zeros
+
+
+def _ramp(network, settings, zeros):
     """Zeros come along a cubic curve (M. Zhu and S. Gupta, "To prune, or not to prune", 2018), then stay.
 
-    The last layer is small and decides most: it keeps the thresholds it started with, unless it
-    is the only one.
+    Layers that ``zeros`` has shares of get these. Otherwise all get them together, but for the last layer: it is small and decides most,
+    and keeps the thresholds it started with, unless it is the only one.
     """
+    if zeros:
+        return _ramp_of_layers(network, settings, zeros)
     first = sparsity([unit for _, unit in ternary_units(network)])
 
     def step(trained, fraction):
@@ -137,5 +180,19 @@ def _ramp(network, settings):
         units = [unit for layer, unit in every if layer is not trained.layers[-1]] or [every[0][1]]
         left = 1 - min(1.0, fraction / settings.ramp)
         set_sparsity(units, settings.sparsity + (first - settings.sparsity) * left**3)
+
+    return step
+
+
+def _ramp_of_layers(network, settings, zeros):
+    first = {layer.name: sparsity([unit]) for layer, unit in ternary_units(network)}
+
+    def step(trained, fraction):
+        if fraction > settings.freeze:
+            return
+        left = 1 - min(1.0, fraction / settings.ramp)
+        for layer, unit in ternary_units(trained):
+            share = zeros[layer.name]
+            set_sparsity([unit], share + (first[layer.name] - share) * left**3)
 
     return step

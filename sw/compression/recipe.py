@@ -5,11 +5,12 @@ import dataclasses
 from dataclasses import dataclass, field
 
 from ..training import TrainingSettings
+from .amc.pipeline import AmcSettings, amc
 from .channel_pruning.filters import FilterSettings, prune_filters
 from .channel_pruning.lasso import LassoSettings, prune_by_lasso
 from .channel_pruning.slimming import SlimmingSettings, slim
 from .deep.sharing import SharingSettings, share_weights
-from .escalate import EscalateSettings
+from .escalate import EscalateSettings, SearchedEscalateSettings
 from .magnitude import MagnitudeSettings, RestoreSettings, prune_by_magnitude, restore
 from .micronet.pipeline import (
     SensitivitySettings,
@@ -56,6 +57,7 @@ METHODS = {
     "magnitude": Method(settings=MagnitudeSettings, function=prune_by_magnitude, makes=0),
     "restore": Method(settings=RestoreSettings, function=restore, makes=0),
     "sensitivity": Method(settings=SensitivitySettings, function=prune_by_sensitivity, makes=0),
+    "amc": Method(settings=AmcSettings, function=amc, makes=None),
     "l1-filter": Method(settings=FilterSettings, function=prune_filters, makes=0),
     "lasso": Method(settings=LassoSettings, function=prune_by_lasso, makes=0),
     "slimming": Method(settings=SlimmingSettings, function=slim, makes=0),
@@ -63,6 +65,7 @@ METHODS = {
     "sharing": Method(settings=SharingSettings, function=share_weights, makes=2),
     "uniform": Method(settings=UniformSettings, function=quantise_uniformly, makes=2, integers=True),
     "escalate": Method(settings=EscalateSettings, function=None, makes=2, integers=True),
+    "amc-escalate": Method(settings=SearchedEscalateSettings, function=None, makes=2, integers=True),
 }
 _NAMES = {method.settings: name for name, method in METHODS.items()}
 

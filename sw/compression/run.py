@@ -26,6 +26,8 @@ class Phase:
     seconds: float
     #: Of the training, one for each epoch; empty where the phase does not train.
     epochs: tuple = ()
+    #: What a search within the phase chose, as plain values; ``None`` without one.
+    found: dict | None = None
 
 
 @dataclass(kw_only=True)
@@ -47,18 +49,35 @@ class Run:
     about: object = None
     #: Network before compression, which teaches trainings whose settings distil.
     teacher: object = None
+    #: Cycles an image of each layer, by name, of an ``IntegerNetwork``, as a function; ``None`` where nobody counts them.
+    cycles: object = None
     phases: list = field(default_factory=list)
+    _current: str = field(default="", init=False, repr=False)
+    _found: dict | None = field(default=None, init=False, repr=False)
 
     def phase(self, name, function, *arguments, **options):
         """Network that ``function(*arguments, **options)`` gives, recorded as the phase ``name``.
 
-        A name that was there before gets a number.
+        A name that was there before gets a number. The function may call ``show``, ``note`` and ``checkpoint_path``.
         """
         name, start = self._free(name), time.perf_counter()
+        self._current = name
         self._show(name, 0.0, "")
         network = function(*arguments, **options)
         self._record(name, network, time.perf_counter() - start)
         return network
+
+    def show(self, fraction, text):
+        """Tell what is done of the phase that is under way."""
+        self._show(self._current, fraction, text)
+
+    def note(self, found):
+        """Keep what the phase that is under way chose, as plain values, in its record."""
+        self._found = found
+
+    def checkpoint_path(self):
+        """File for a checkpoint of the phase that is under way, or ``None``."""
+        return None if self.folder is None else Path(self.folder) / f"{self._current}.checkpoint"
 
     def train(self, name, network, settings, **hooks):
         """Train ``network`` in place as the phase ``name``, as above; ``hooks`` as for ``sw.training.train``. Returns it."""
@@ -99,6 +118,7 @@ class Run:
 
     def _record(self, name, network, seconds, epochs=()):
         nonzero, count = nonzero_count(network)
+        found, self._found = self._found, None
         self.phases.append(
             Phase(
                 name=name,
@@ -106,6 +126,7 @@ class Run:
                 zeros=1 - nonzero / count if count else None,
                 seconds=seconds,
                 epochs=epochs,
+                found=found,
             )
         )
         self._show(name, 1.0, f"top-1 {self.phases[-1].accuracy:.2%}")

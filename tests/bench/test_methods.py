@@ -11,7 +11,8 @@ from rich.console import Console
 
 pytest.importorskip("torch")
 
-from bench import methods
+from bench import methods, searches
+from sw.compression.amc.settings import AgentSettings, SearchSettings
 from sw.compression.recipe import Recipe
 from sw.compression.typed import values_of
 from sw.data import load_dataset
@@ -57,6 +58,45 @@ def test_deep_compression_of_a_lenet(tmp_path):
     assert record["accuracy_float"] > 0.2 and record["phases"][-1]["name"] == "share-tune"
 
 
+@pytest.mark.slow
+def test_searches_are_compared_with_as_many_policies(tmp_path):
+    pytest.importorskip("optuna")
+    dataset = load_dataset("mnist")
+    some = slice(None, None, 20)
+    dataset = dataclasses.replace(
+        dataset, train_images=dataset.train_images[some], train_labels=dataset.train_labels[some]
+    )
+    with repeatable(0):
+        network = load_model(searches.NETWORK)
+    record = searches.run_searches(
+        network,
+        dataset,
+        tmp_path / "work",
+        Console(quiet=True),
+        settings=SearchSettings(explore=2, exploit=2, images=50, agent=AgentSettings(hidden=16, batch=4)),
+        training=dataclasses.replace(searches.TRAINING, epochs=1),
+        after=(2, 4),
+        seeds=(0, 1),
+    )
+    assert json.loads(json.dumps(record)) == record
+    runs = record["runs"]
+    assert [(run["searcher"], run["seed"]) for run in runs] == [
+        *((name, seed) for name in ("ddpg", "random", "tpe") for seed in (0, 1)),
+        ("uniform", 0),
+    ]
+    assert [run["policies"] for run in runs] == [4] * 6 + [1]
+    assert all(run["left"] <= run["most_left"] <= record["budget"] for run in runs)
+    assert record["budget"] <= (1 - searches.SPARSITY) * record["whole"]
+
+
+def test_stored_searches_are_still_the_same():
+    for record in methods._stored():
+        if record["name"] == searches.NAME:
+            assert record["settings"] == json.loads(json.dumps(values_of(searches.SETTINGS)))
+            assert record["training"] == json.loads(json.dumps(values_of(searches.TRAINING)))
+            assert record["sparsity"] == searches.SPARSITY
+
+
 def test_the_authors_network_is_coded_further():
     folder = os.environ.get("FARTHING_DATA")
     if not folder or not Path(folder, "deep-compressed-squeezenet.net").exists():
@@ -81,6 +121,6 @@ def test_names_are_listed_without_data(monkeypatch):
     monkeypatch.delenv("FARTHING_DATA", raising=False)
     listed = CliRunner().invoke(methods.main, ["--list"])
     names = [line.split()[0] for line in listed.output.splitlines()]
-    assert listed.exit_code == 0 and names == [*methods.RECIPES, methods.AUTHORS]
+    assert listed.exit_code == 0 and names == methods.NAMES and names[-2:] == ["amc-digits", methods.AUTHORS]
     refused = CliRunner().invoke(methods.main, ["--only", methods.AUTHORS])
     assert refused.exit_code == 2 and "FARTHING_DATA" in refused.output

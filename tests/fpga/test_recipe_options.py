@@ -77,7 +77,7 @@ def test_points_of_a_sweep():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--recipe", "nothing"], "expected a recipe from deep-compression, dsd, escalate"),
+        (["--recipe", "nothing"], "expected a recipe from amc, deep-compression, dsd, escalate"),
         (["--recipe", "dsd", "--bases", "4"], "expected a recipe with a method that --bases sets, got train"),
         (["--recipe", "penni", "--preset", "small"], "that --preset sets, got penni; leave the option out"),
         (["--recipe", "dsd"], "net.model, as a recipe of train, magnitude, restore makes no integers, got"),

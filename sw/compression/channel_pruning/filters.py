@@ -11,7 +11,7 @@ from ...training import TrainingSettings
 from ..shares import check_shares, layer_shares
 from .removal import free_layers, without_channels
 
-__all__ = ["FilterSettings", "prune_filters", "without_filters"]
+__all__ = ["FilterSettings", "prune_filters", "strongest", "without_filters"]
 
 _TUNING = TrainingSettings(epochs=40, rate=0.001, schedule="constant", augmentation="crop-flip")
 
@@ -56,19 +56,24 @@ def without_filters(network, settings):
     """
     names = [layer.name for layer, _ in free_layers(network)]
     shares = layer_shares(names, settings.sparsity, settings.layers)
+    gone = {
+        name: min(int(share * network.unit(name).layer.outputs), network.unit(name).layer.outputs - 1)
+        for name, share in shares.items()
+    }
     if not settings.greedy:
         return without_channels(
-            network, {name: _strongest(network.unit(name), share) for name, share in shares.items()}
+            network, {name: strongest(network.unit(name), count) for name, count in gone.items()}
         )
-    for name, share in shares.items():
+    for name, count in gone.items():
         # What is left of the network has no weights that read what went.
-        network = without_channels(network, {name: _strongest(network.unit(name), share)})
+        network = without_channels(network, {name: strongest(network.unit(name), count)})
     return network
 
 
-def _strongest(unit, share):
+def strongest(unit, gone):
+    """Filters of a unit, bool [K], without the ``gone`` whose weights have the least sums of magnitudes."""
     norms = unit.kernel().abs().flatten(1).sum(1)
-    goes = norms.argsort(stable=True)[: min(int(share * len(norms)), len(norms) - 1)]
+    goes = norms.argsort(stable=True)[:gone]
     kept = torch.ones(len(norms), dtype=torch.bool)
     kept[goes] = False
     return kept

@@ -35,7 +35,7 @@ limits = {bias_bits = 32}
 
 
 def shortened(recipe):
-    """The recipe with one epoch in each training, of batches that small data sets have."""
+    """The recipe with one epoch in each training, of batches that small data sets have, and a search of few policies."""
     methods = []
     for method in recipe.methods:
         changes = {
@@ -45,6 +45,8 @@ def shortened(recipe):
             for member in dataclasses.fields(method)
             if isinstance(getattr(method, member.name), TrainingSettings)
         }
+        if hasattr(method, "search"):
+            changes["search"] = dataclasses.replace(method.search, explore=3, exploit=3, images=32)
         methods.append(dataclasses.replace(method, **changes))
     return Recipe(methods=tuple(methods))
 
@@ -115,6 +117,22 @@ def test_methods_have_defaults_and_plain_settings():
             "method 1, escalate: refining.distillation.temperature: expected a number, got 'hot'",
         ),
         (
+            '[[methods]]\nmethod = "amc"\n[methods.search]\nmost = 2',
+            "method 1, amc: search: expected the greatest share above 0 and below 1, got 2.0 of most",
+        ),
+        (
+            '[[methods]]\nmethod = "amc"\n[methods.search.agent]\nhidden = "wide"',
+            "method 1, amc: search.agent.hidden: expected a whole number, got 'wide'",
+        ),
+        (
+            '[[methods]]\nmethod = "amc"\nsearch = {cost = "cycles"}',
+            "method 1, amc: expected a cost from operations, parameters, bits, got 'cycles': .* by amc-escalate",
+        ),
+        (
+            '[[methods]]\nmethod = "amc"\naction = "bits"',
+            "method 1, amc: expected an action from weights, channels, coefficients, got 'bits'",
+        ),
+        (
             '[[methods]]\nmethod = "escalate"\nrefining = 3',
             "method 1, escalate: refining: expected a table, got 3",
         ),
@@ -140,7 +158,7 @@ def test_bad_recipes_are_refused_with_their_place(tmp_path, text, message):
 
 def test_an_unknown_recipe_is_refused():
     with pytest.raises(
-        ValueError, match=r"expected a recipe from deep-compression, dsd, .*, got 'best': no such file"
+        ValueError, match=r"expected a recipe from amc, deep-compression, dsd, .*, got 'best': no such file"
     ):
         load_recipe("best")
     with pytest.raises(ValueError, match=r"expected settings of a method .*, got TrainingSettings"):
@@ -163,6 +181,7 @@ PHASES = {
         "share",
         "share-tune",
     ],
+    "amc": ["dense", "amc", "amc-tune"],
     "l1-filter": ["dense", "filters", "filters-tune"],
     "lasso": ["dense", "lasso", "lasso-tune"],
     "slimming": ["dense", "slim", "slim-prune", "slim-tune"],
