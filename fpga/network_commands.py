@@ -63,7 +63,7 @@ __all__ = ["compile_", "compress", "inspect", "roofline"]
     help="Of convolutions while training.",
 )
 @click.option("--device", help="auto, cpu, cuda, cuda:1, ...")
-@click.option("--seed", type=click.IntRange(min=0), help="Of the training.")
+@click.option("--seed", type=click.IntRange(min=0), help="Of trainings and searches.")
 @click.option(
     "--sweep",
     "shares",

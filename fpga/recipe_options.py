@@ -39,7 +39,7 @@ def recipe_with_options(
     dense_epochs : int
         Of a training that comes first, with the rate of the longest one; 0 leaves it out.
     precision, device, seed
-        Of every training. The precision is not that of refining, as integers are exact in float32 only.
+        Of every training; the seed also of every search. The precision is not that of refining, as integers are exact in float32 only.
 
     Returns
     -------
@@ -66,7 +66,8 @@ def recipe_with_options(
         changes = shared if precision is None or exact else {**shared, "precision": precision}
         return dataclasses.replace(training, **changes)
 
-    return _retrained(recipe, everywhere)
+    recipe = _retrained(recipe, everywhere)
+    return recipe if seed is None else _searched_from(recipe, seed)
 
 
 def sweep_points(recipe, bases, shares, sparsity):
@@ -113,6 +114,17 @@ def _with_zeros(recipe, share):
             if hasattr(method, name):
                 return recipe.changed(type(method), **{name: share})
     raise _refusal(recipe, "sparsity")
+
+
+def _searched_from(recipe, seed):
+    return Recipe(
+        methods=tuple(
+            dataclasses.replace(method, search=dataclasses.replace(method.search, seed=seed))
+            if hasattr(method, "search")
+            else method
+            for method in recipe.methods
+        )
+    )
 
 
 def _refusal(recipe, option):

@@ -74,6 +74,12 @@ def test_points_of_a_sweep():
     ]
 
 
+def test_a_seed_is_that_of_searches_too():
+    changed = recipe_with_options(load_recipe("amc"), seed=3, sparsity=0.7).methods[0]
+    assert (changed.search.seed, changed.tuning.seed, changed.sparsity) == (3, 3, 0.7)
+    assert dataclasses.replace(changed.search, seed=0) == load_recipe("amc").methods[0].search
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
