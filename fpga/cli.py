@@ -4,6 +4,7 @@ import click
 
 from fpga import __version__
 from fpga.commands import Commands
+from fpga.compare_commands import compare_
 from fpga.device_commands import doctor, program, run
 from fpga.explore_commands import explore
 from fpga.hardware_commands import build, demo, estimate, verilog
@@ -23,6 +24,7 @@ def main(debug):
 for command in (
     demo,
     compress,
+    compare_,
     compile_,
     inspect,
     roofline,

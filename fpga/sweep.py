@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter
 
 from fpga.compression import compress_to_file
+from fpga.curves import MARKERS, accuracy_figure
 from fpga.cycle_counting import cycle_counter
 from fpga.pictures import write_picture
 from fpga.steps import Steps
@@ -35,15 +33,8 @@ __all__ = ["draw_sweep", "measure_point", "sweep", "write_sweep"]
 
 #: Images of the test split whose cycles are counted; they differ by a few in a thousand.
 _CYCLE_IMAGES = 4
-_MARKERS = "osD^v<>pP*X"
 #: Where a point's share of zeros stands beside it, in points of print, by its line: lines are close to each other.
 _BESIDE = ((4, -10), (-22, 4), (4, 4), (-22, -10))
-#: What the accuracy is drawn against: key of a point, and title of the axis.
-_PANELS = (
-    ("cycles", "cycles an image"),
-    ("image_bits", "bits of the image"),
-    ("operations", "additions and multiply-adds"),
-)
 
 
 def sweep(
@@ -196,15 +187,13 @@ def write_sweep(output, result, name):
 
 def draw_sweep(result, name):
     """A matplotlib ``Figure``: top-1 against cycles, bits and operations, a line for each number of bases."""
-    figure = Figure(figsize=(13, 4.6), layout="constrained")
-    FigureCanvasAgg(figure)
-    figure.suptitle(
-        f"{name}: accuracy of the integers on preset {result['preset']}, numbers: coefficients that are zero"
+    figure, panels = accuracy_figure(
+        f"{name}: accuracy of the integers on preset {result['preset']}, numbers: coefficients that are zero",
+        result["dense_accuracy"],
     )
-    panels = figure.subplots(1, len(_PANELS), sharey=True)
     every = sorted({point["bases"] for point in result["points"]})
-    for panel, (key, title) in zip(panels, _PANELS, strict=True):
-        for line, (bases, marker) in enumerate(zip(every, _MARKERS, strict=False)):
+    for key, panel in panels.items():
+        for line, (bases, marker) in enumerate(zip(every, MARKERS, strict=False)):
             points = [point for point in result["points"] if point["bases"] == bases]
             points.sort(key=lambda point: point[key])
             panel.plot(
@@ -221,12 +210,5 @@ def draw_sweep(result, name):
                     textcoords="offset points",
                     fontsize=7.5,
                 )
-        panel.axhline(
-            100 * result["dense_accuracy"], color="black", linestyle="--", linewidth=1, label="dense"
-        )
-        panel.set_xlabel(title)
-        panel.xaxis.set_major_formatter(EngFormatter(sep=""))
-        panel.grid(alpha=0.3)
-    panels[0].set_ylabel("top-1, %")
-    panels[0].legend(loc="lower right")
+    panels["cycles"].legend(loc="lower right")
     return figure

@@ -21,7 +21,15 @@ from .run import calibration_images
 from .shrinking import shrink
 from .ternary import set_sparsity, sparsity, ternary_network, ternary_units
 
-__all__ = ["TEACHER", "EscalateSettings", "SearchedEscalateSettings", "train_integers", "train_ternary"]
+__all__ = [
+    "TEACHER",
+    "EscalateSettings",
+    "SearchedEscalateSettings",
+    "first_ternary",
+    "ramped_units",
+    "train_integers",
+    "train_ternary",
+]
 
 #: How the network before compression teaches.
 TEACHER = Distillation(weight=0.7, temperature=3.0)
@@ -81,6 +89,19 @@ class SearchedEscalateSettings(EscalateSettings):
     search: SearchSettings = field(default_factory=SearchSettings)
 
 
+def first_ternary(network, settings):
+    """``network`` with ternary coefficients as ``EscalateSettings`` plan them, before any training of them."""
+    plans = plan_layers(
+        network,
+        bases=settings.bases,
+        energy=settings.energy,
+        kept=settings.kept,
+        planes=settings.planes,
+        last_planes=settings.last_planes,
+    )
+    return ternary_network(network, plans)
+
+
 def train_ternary(network, settings, run, *, start=None):
     """The first half: ternary coefficients, trained until they have the zeros asked for, by phases recorded in ``run``.
 
@@ -98,15 +119,7 @@ def train_ternary(network, settings, run, *, start=None):
     sw.model.Network
     """
     if start is None:
-        plans = plan_layers(
-            network,
-            bases=settings.bases,
-            energy=settings.energy,
-            kept=settings.kept,
-            planes=settings.planes,
-            last_planes=settings.last_planes,
-        )
-        made = run.phase("ternary", ternary_network, network, plans)
+        made = run.phase("ternary", first_ternary, network, settings)
     else:
         made = run.phase("ternary", copy.deepcopy, start)
     zeros = _searched(made, settings, run) if isinstance(settings, SearchedEscalateSettings) else {}
@@ -163,6 +176,12 @@ def _searched(network, settings, run):
     return zeros
 
 
+def ramped_units(network):
+    """Ternary units of a network that get zeros together: all but the last layer, unless it is the only one."""
+    every = ternary_units(network)
+    return [unit for layer, unit in every if layer is not network.layers[-1]] or [every[0][1]]
+
+
 def _ramp(network, settings, zeros):
     """Zeros come along a cubic curve (M. Zhu and S. Gupta, "To prune, or not to prune", 2018), then stay.
 
@@ -176,8 +195,7 @@ def _ramp(network, settings, zeros):
     def step(trained, fraction):
         if fraction > settings.freeze:
             return
-        every = ternary_units(trained)
-        units = [unit for layer, unit in every if layer is not trained.layers[-1]] or [every[0][1]]
+        units = ramped_units(trained)
         left = 1 - min(1.0, fraction / settings.ramp)
         set_sparsity(units, settings.sparsity + (first - settings.sparsity) * left**3)
 
