@@ -43,7 +43,7 @@ class Board:
     crystal: int = 25_000_000
     #: Clock of the accelerator, in Hz.
     frequency: int = 50_000_000
-    #: Placer of nextpnr: on a part that is nearly full ``static`` needs a fifth less wire than ``heap``.
+    #: Placer of nextpnr: where little room is left ``static`` needs less wire; with a floorplan ``heap`` is faster and knows about time.
     placer: str = "static"
     #: Bits per second of the host link, through the board's USB serial bridge.
     baud: int = 1_000_000
@@ -116,6 +116,7 @@ BOARDS = {
             name="ulx3s-85f",
             platform="ULX3S_85F_Platform",
             part=LFE5U_85F,
+            placer="heap",
             luts=83_640,
             dsps=156,
             block_rams=208,
