@@ -326,7 +326,7 @@ def _at_input(layer):
     return Convolution(**{**vars(layer), "input": INPUT})
 
 
-def random_network(seed, config, *, layers=4, size=8, attempts=50, kinds=EVERY_KIND, check=compile_network):
+def random_network(seed, config, *, layers=4, size=8, attempts=500, kinds=EVERY_KIND, check=compile_network):
     """A random network that ``config`` can run, the same for the same arguments.
 
     Convolutions of all kernels and strides that fit, with and without padding and residual, pooling, signed and
