@@ -273,7 +273,7 @@ def show_comparison(console, result):
         title="comparison", caption="dense: bits of 32-bit numbers, cycles with every multiplier busy"
     )
     for heading in head:
-        table.add_column(heading, justify="left" if heading in head[:2] else "right")
+        table.add_column(heading, justify="left" if heading in head[:2] else "right", overflow="fold")
     for row in rows:
         table.add_row(*row)
     console.print(table)

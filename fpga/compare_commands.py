@@ -37,7 +37,7 @@ _RECIPES = ("escalate", "penni-escalate", "micronet")
 @click.option(
     "--budget",
     type=click.FloatRange(0, 1, min_open=True),
-    help="Share of the operations that may be left; recipes that can be told are  [default: what they say].",
+    help="Share of the operations that may be left, for recipes that can be told  [default: what they say].",
 )
 @click.option(
     "--epochs",

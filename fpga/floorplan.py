@@ -1,8 +1,8 @@
 """Floorplan: multipliers and block RAMs of a part that is nearly full get their places before nextpnr places the rest.
 
 An ECP5 has its multipliers in a few rows, and its block RAMs in a few others. nextpnr's placers move them there last, from wherever
-the logic around them had drawn them, and what was placed around them stays behind: of a part three quarters full a third of all wire
-is due to that. PEs are all alike and each needs as many multipliers, so where they go is no question of search: one after
+the logic around them had drawn them, and what was placed around them stays behind: in a part three quarters full a fifth of all wire
+is due to that (``docs/synthesis.md``). PEs are all alike and each needs as many multipliers, so where they go is no question of search: one after
 the other along the rows.
 """
 
