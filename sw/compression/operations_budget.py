@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from ..complexity import network_complexity, total
 from .amc.pipeline import AmcSettings
 from .amc.spaces import coefficient_space
-from .channel_pruning.filters import FilterSettings, without_filters
-from .channel_pruning.lasso import LassoSettings
-from .channel_pruning.slimming import SlimmingSettings
+from .channel_pruning.filters import FilterSettings, without_weakest
+from .channel_pruning.groups import channel_groups
+from .channel_pruning.lasso import LassoSettings, readable_groups
+from .channel_pruning.slimming import SlimmingSettings, normalised_groups
 from .decomposed import decompose_network
 from .escalate import EscalateSettings, SearchedEscalateSettings, first_ternary, ramped_units
 from .magnitude import MagnitudeSettings, RestoreSettings, prune_least
@@ -96,9 +97,14 @@ def _magnitude_trials(network, settings):
 
 
 def _channel_trials(network, settings):
-    """Which channels go makes no difference to the operations; that some methods take more of one layer does."""
+    """Which channels go makes no difference to the operations; that slimming takes more of one layer does."""
+    if isinstance(settings, LassoSettings):
+        groups = [group for group, _ in readable_groups(network)]
+    else:
+        groups = (normalised_groups if isinstance(settings, SlimmingSettings) else channel_groups)(network)
+
     layers = getattr(settings, "layers", {})
-    return lambda gone: without_filters(network, FilterSettings(sparsity=gone, layers=layers))
+    return lambda gone: without_weakest(network, groups, gone, layers)
 
 
 def _penni_trials(network, settings):

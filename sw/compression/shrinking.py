@@ -11,8 +11,9 @@ import torch
 
 from ..layers import ConvolutionLayer
 from ..model import Affine, Network
-from ..network import Concatenation
+from ..network import INPUT
 from .channels import follow_channels, of_groups
+from .joins import joined_channels
 
 __all__ = ["ShrinkResult", "UnevenConstant", "shrink"]
 
@@ -143,50 +144,11 @@ def _add(normalise, sums):
 
 def _kept_channels(network, flow):
     """Channels that stay, ``{tensor: bool [C]}``."""
-    starts, total = {}, 0
-    for name, needed in flow.needed.items():
-        starts[name] = total
-        total += len(needed)
-    joined = _joined_channels(network, starts, total)
-    needed = torch.cat(list(flow.needed.values()))
-    needed[: network.pixels.channels] = True
-    kept = torch.zeros(total, dtype=torch.bool)
-    kept[joined[needed]] = True
-    for name in flow.needed:
-        places = joined[starts[name] : starts[name] + len(flow.needed[name])]
-        if not kept[places].any():
-            kept[places[0]] = True
-    kept = kept[joined]
-    return {name: kept[start : start + len(flow.needed[name])] for name, start in starts.items()}
-
-
-def _joined_channels(network, starts, total):
-    """For each channel of all tensors, int64 [total], one that stands for all those that it goes or stays with."""
-    leaders = list(range(total))
-
-    def leader(channel):
-        while leaders[channel] != channel:
-            leaders[channel] = leaders[leaders[channel]]
-            channel = leaders[channel]
-        return channel
-
-    def join(first, second):
-        for one, other in zip(first, second, strict=True):
-            leaders[leader(one)] = leader(other)
-
-    channels = {name: range(start, start + network.shapes[name][0]) for name, start in starts.items()}
-    for layer in network.layers:
-        own = channels[layer.name]
-        if isinstance(layer, Concatenation):
-            join(own, [channel for name in layer.inputs for channel in channels[name]])
-        elif not isinstance(layer, ConvolutionLayer):
-            join(own, channels[layer.input])
-        else:
-            if layer.groups > 1:
-                # All channels of a group with its first input.
-                firsts = channels[layer.input][:: layer.inputs // layer.groups]
-                for part in (own, channels[layer.input]):
-                    join(part, [first for first in firsts for _ in range(len(part) // layer.groups)])
-            if layer.residual is not None:
-                join(own, channels[layer.residual])
-    return torch.tensor([leader(channel) for channel in range(total)])
+    joined = joined_channels(network)
+    needed = dict(flow.needed)
+    needed[INPUT] = torch.ones_like(needed[INPUT])
+    every = torch.cat([joined[name][channels] for name, channels in needed.items()])
+    for name in needed:
+        if not torch.isin(joined[name], every).any():
+            every = torch.cat((every, joined[name][:1]))
+    return {name: torch.isin(channels, every) for name, channels in joined.items()}

@@ -15,7 +15,8 @@ from ...complexity import layer_complexity, network_complexity, stored_numbers, 
 from ...layers import ConvolutionLayer, layer_inputs
 from ...work import FLOAT32, INTEGERS, Geometry, Work, operations, storage
 from ..channel_pruning.filters import strongest
-from ..channel_pruning.removal import free_layers, without_channels
+from ..channel_pruning.groups import channel_groups
+from ..channel_pruning.removal import without_channels
 from ..decomposed import decomposed_units
 from ..masked import MaskedConvolution, masked_network, prunable_units
 from ..ternary import TernaryConvolution
@@ -130,7 +131,7 @@ def coefficient_space(network):
 
 
 class ChannelSpace(_Space):
-    """Filters of layers that leave with the channels that they make, those with the least sums of magnitudes first.
+    """Filters of layers that leave with the channels that they make, those with the least sums of magnitudes first; not those that leave with others.
 
     Work is counted as if no weight were zero, and as if no channel beside those left.
 
@@ -147,9 +148,14 @@ class ChannelSpace(_Space):
 
     def __init__(self, network):
         self._network = network
-        self.layers = tuple(layer for layer, _ in free_layers(network))
+        self._groups = [group for group in channel_groups(network) if len(group.layers) == 1]
+        if not self._groups:
+            raise ValueError(
+                "expected a layer whose channels can leave by themselves, got residual sums alone"
+            )
+        self.layers = tuple(network.unit(group.layers[0]).layer for group in self._groups)
         self.shapes = network.shapes
-        self.counts = tuple(layer.outputs for layer in self.layers)
+        self.counts = tuple(group.count for group in self._groups)
         self.gone = (0,) * len(self.layers)
         self.work = functools.lru_cache(4096)(self._work)
 
@@ -161,10 +167,10 @@ class ChannelSpace(_Space):
     @torch.no_grad()
     def candidate(self, removed):
         """The network of a policy."""
-        kept = {
-            layer.name: strongest(self._network.unit(layer.name), gone)
-            for layer, gone in zip(self.layers, removed, strict=True)
-        }
+        kept = [
+            (group, strongest(self._network, group, gone))
+            for group, gone in zip(self._groups, removed, strict=True)
+        ]
         return without_channels(self._network, kept)
 
     network = candidate

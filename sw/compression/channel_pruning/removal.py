@@ -1,82 +1,51 @@
-"""Which layers can lose output channels, and the removal of some."""
+"""The removal of channels, from all convolutions of their group at once."""
 
 import copy
 
 import torch
 
-from ...layers import ConvolutionLayer, layer_inputs
 from ...model import Affine
 from ..shrinking import shrink
 
-__all__ = ["free_layers", "offsets_of", "without_channels"]
-
-
-def free_layers(network):
-    """Convolutions and their units, in order, whose output channels can go one by one.
-
-    Those are all but the last one, those in groups and fixed ones, and those that take part in a residual sum, also behind pooling,
-    concatenation or a depthwise convolution.
-
-    Raises
-    ------
-    ValueError
-        If there is none.
-    """
-    free = [
-        (layer, unit)
-        for layer, unit in network.units()
-        if layer.groups == 1 and not layer.fixed and not _bound(network, layer)
-    ]
-    if not free:
-        raise ValueError("expected a layer whose channels can leave, got residual sums alone")
-    return free
-
-
-def _bound(network, layer):
-    """Whether the channels of a layer's output must stay, or go with those of others."""
-    if layer is network.layers[-1] or getattr(layer, "residual", None) is not None:
-        return True
-    for reader in network.layers:
-        if layer.name not in layer_inputs(reader):
-            continue
-        if isinstance(reader, ConvolutionLayer):
-            if reader.residual == layer.name:
-                return True
-            if reader.groups == 1:
-                continue
-            if not reader.depthwise:
-                return True
-        # Pooling, concatenation and depthwise convolutions hand channels on.
-        if _bound(network, reader):
-            return True
-    return False
-
-
-def offsets_of(normalise):
-    """Gains and offsets of a unit, parameters [K]."""
-    if isinstance(normalise, Affine):
-        return normalise.gain, normalise.offset
-    return normalise.weight, normalise.bias
+__all__ = ["silenced", "without_channels"]
 
 
 @torch.no_grad()
 def without_channels(network, kept, *, constants=False):
-    """A network without some output channels of some layers; ``network`` stays as it is.
+    """A network that computes what ``silenced`` computes, without the channels; ``network`` stays as it is.
+
+    Constants that reach a padded convolution are the exception: they add their mean to its sums, also beside the border.
 
     Parameters
     ----------
-    kept : dict
-        bool [K] by name of the layer, of ``free_layers``.
+    kept, constants
+        As for ``silenced``.
+    """
+    return shrink(silenced(network, kept, constants=constants), exact=False).network
+
+
+@torch.no_grad()
+def silenced(network, kept, *, constants=False):
+    """A copy of ``network`` in which some channels are the same for every image.
+
+    Parameters
+    ----------
+    kept : list
+        Pairs of a ``ChannelGroup`` and those of its channels that stay, bool [count].
     constants : bool
-        Whether what a batch norm makes of nothing, for a channel that goes, is added to what follows: exactly, but for sums beside the
-        border of a padded convolution, which get its mean. Otherwise the channel was 0.
+        Whether batch norms still make of nothing what they make of it, for a channel that goes. Otherwise it is 0.
     """
     silent = copy.deepcopy(network)
-    for name, stays in kept.items():
-        gain, offset = offsets_of(silent.unit(name).normalise)
-        gain[~stays] = 0
-        if not constants:
-            offset[~stays] = 0
-            if not isinstance(silent.unit(name).normalise, Affine):
-                silent.unit(name).normalise.running_mean[~stays] = 0
-    return shrink(silent, exact=False).network
+    for group, stays in kept:
+        for name in group.layers:
+            gone, normalise = ~group.stays(name, stays), silent.unit(name).normalise
+            if isinstance(normalise, Affine):
+                gain, offset = normalise.gain, normalise.offset
+            else:
+                gain, offset = normalise.weight, normalise.bias
+            gain[gone] = 0
+            if not constants:
+                offset[gone] = 0
+                if not isinstance(normalise, Affine):
+                    normalise.running_mean[gone] = 0
+    return silent

@@ -1,7 +1,8 @@
 """Network slimming: training makes gains of batch norms small; channels with the smallest go, wherever in the network they are.
 
 Source: Z. Liu et al., "Learning Efficient Convolutional Networks through Network Slimming", ICCV 2017. There a channel goes with whatever its
-batch norm adds, and a layer may lose all; here the constant is added to what follows, and every layer keeps some.
+batch norm adds, and a layer may lose all; here the constant is added to what follows, and every layer keeps some. Channels of layers that a
+residual sum joins go together, by the mean of their gains.
 """
 
 import copy
@@ -11,9 +12,10 @@ import torch
 from torch import nn
 
 from ...training import TrainingSettings
-from .removal import free_layers, without_channels
+from .groups import channel_groups
+from .removal import without_channels
 
-__all__ = ["SlimmingSettings", "slim", "without_small_gains"]
+__all__ = ["SlimmingSettings", "normalised_groups", "slim", "without_small_gains"]
 
 _TRAINING = TrainingSettings(
     epochs=160, rate=0.1, batch=64, schedule="step", warm_up=0.0, augmentation="crop-flip"
@@ -35,9 +37,9 @@ class SlimmingSettings:
     penalty: float = 1e-4
     #: Training in which gains shrink.
     sparsifying: TrainingSettings = _TRAINING
-    #: Share of the channels of all layers together that go.
+    #: Share of the channels of all groups together that go.
     sparsity: float = 0.5
-    #: Channels that every layer keeps.
+    #: Channels that every group of layers keeps.
     least: int = 1
     #: Training of what is left.
     tuning: TrainingSettings = _TRAINING
@@ -57,7 +59,7 @@ def slim(network, settings, run):
     Raises
     ------
     ValueError
-        If no layer whose channels can go has a batch norm.
+        If there are no layers with batch norms whose channels can go.
     """
     made = copy.deepcopy(network)
     run.train("slim", made, settings.sparsifying, penalty=lambda trained: settings.penalty * _gains(trained))
@@ -68,28 +70,68 @@ def slim(network, settings, run):
 @torch.no_grad()
 def without_small_gains(network, settings):
     """``network`` without the channels whose gains are smallest."""
-    gains = {layer.name: unit.normalise.weight.abs() for layer, unit in _normalised(network)}
-    every = torch.cat(list(gains.values()))
-    order = every.argsort(stable=True)
+    groups = normalised_groups(network)
+    worth = _worth(network, groups)
+    every = torch.cat(worth)
     goes = torch.zeros(len(every), dtype=torch.bool)
-    goes[order[: round(settings.sparsity * len(every))]] = True
-    kept = {}
-    for (name, numbers), part in zip(
-        gains.items(), goes.split([len(numbers) for numbers in gains.values()]), strict=True
-    ):
-        kept[name] = ~part
-        kept[name][numbers.argsort(descending=True, stable=True)[: settings.least]] = True
+    goes[every.argsort(stable=True)[: round(settings.sparsity * len(every))]] = True
+    kept = []
+    for group, numbers, part in zip(groups, worth, goes.split([len(n) for n in worth]), strict=True):
+        stays = ~part
+        stays[numbers.argsort(descending=True, stable=True)[: settings.least]] = True
+        kept.append((group, stays))
     return without_channels(network, kept, constants=True)
 
 
-def _gains(network):
-    return sum(unit.normalise.weight.abs().sum() for _, unit in _normalised(network))
+def normalised_groups(network):
+    """Every ``ChannelGroup`` of a network whose layers, but for fixed ones, all have batch norms.
 
-
-def _normalised(network):
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
     found = [
-        (layer, unit) for layer, unit in free_layers(network) if isinstance(unit.normalise, nn.BatchNorm2d)
+        group
+        for group in channel_groups(network)
+        if all(
+            layer.fixed or isinstance(unit.normalise, nn.BatchNorm2d)
+            for layer, unit in _units(network, group)
+        )
     ]
     if not found:
-        raise ValueError("expected a layer with a batch norm whose channels can leave, got none")
+        raise ValueError("expected layers with batch norms whose channels can leave, got none")
     return found
+
+
+def _units(network, group):
+    return [(network.unit(name).layer, network.unit(name)) for name in group.layers]
+
+
+def _gains(network):
+    names = {name for group in normalised_groups(network) for name in group.layers}
+    units = [unit for layer, unit in network.units() if layer.name in names and not layer.fixed]
+    return sum(unit.normalise.weight.abs().sum() for unit in units)
+
+
+def _worth(network, groups):
+    """What each channel of each group is worth, [count]: the mean of its gains in all layers; what is copied is worth what it is a copy of."""
+    own, tensors = [], {name: torch.ones(shape[0]) for name, shape in network.shapes.items()}
+    for group in groups:
+        gains = [
+            group.gathered(layer.name, unit.normalise.weight.abs().float().cpu())
+            for layer, unit in _units(network, group)
+            if not layer.fixed
+        ]
+        own.append(gains)
+        for name, places in group.places.items():
+            tensors[name][places >= 0] = torch.stack(gains).mean(0)[places[places >= 0]]
+    copies = [
+        [
+            group.gathered(layer.name, unit.kernel().abs().flatten(1).float().cpu() @ tensors[layer.input])
+            for layer, unit in _units(network, group)
+            if layer.fixed
+        ]
+        for group in groups
+    ]
+    return [torch.stack(gains + copied).mean(0) for gains, copied in zip(own, copies, strict=True)]

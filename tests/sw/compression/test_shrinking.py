@@ -451,11 +451,17 @@ def test_random_networks_lose_channels_of_every_kind_of_layer():
     assert kept > 20
 
 
+def _apart(network):
+    """As if no channel was joined to another."""
+    counts = [shape[0] for shape in network.shapes.values()]
+    return dict(zip(network.shapes, torch.arange(sum(counts)).split(counts), strict=True))
+
+
 @pytest.mark.parametrize(
     "module, name, wrong",
     [
         (shrinking, "_add", lambda normalise, sums: None),
-        (shrinking, "_joined_channels", lambda network, starts, total: torch.arange(total)),
+        (shrinking, "joined_channels", _apart),
         (channels, "_inside", lambda extent, steps, taps, *_: torch.ones(steps, taps, dtype=torch.bool)),
     ],
 )
