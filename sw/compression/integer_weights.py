@@ -1,7 +1,7 @@
 """Weights of a convolution as integers, with a gradient to the numbers that they come from.
 
-Four kinds: ternary combinations of 8-bit bases that all output channels share, 8-bit kernels of each output channel's own, the same
-with scales that were solved before, and fixed selections.
+Five kinds: ternary combinations of 8-bit bases that all output channels share, weights that share the values of a codebook, 8-bit kernels of each output
+channel's own, the same with scales that were solved before, and fixed selections.
 """
 
 import numpy as np
@@ -10,11 +10,19 @@ from torch import nn
 
 from ..model import DenseConvolution
 from .decomposition import rebuild
+from .deep.shared import SharedConvolution
 from .micronet.uniform import FrozenScaleConvolution
 from .requantisation import round_half_up
 from .ternary import TernaryConvolution
 
-__all__ = ["FixedWeights", "FrozenWeights", "OwnWeights", "SharedWeights", "integer_weights"]
+__all__ = [
+    "CodebookWeights",
+    "FixedWeights",
+    "FrozenWeights",
+    "OwnWeights",
+    "SharedWeights",
+    "integer_weights",
+]
 
 _HIGH = 127
 #: Share of the accumulator that weights may fill before retraining moves them.
@@ -79,6 +87,44 @@ class SharedWeights(_Weights):
     def integers(self):
         coefficients = self.unit.combination().cpu().numpy().astype(np.int8)
         return self._spread(coefficients), self.integer_bases().cpu().numpy().astype(np.int8)
+
+
+class CodebookWeights(_Weights):
+    """Of a ``SharedConvolution`` of 1x1: its centroids as 8-bit integers, a basis for each magnitude that is there; weights are where it is used, and the sign.
+
+    All inputs with one weight are added first, and multiplied once.
+
+    Raises
+    ------
+    ValueError
+        If the kernel is larger.
+    """
+
+    def __init__(self, unit):
+        super().__init__(unit.layer)
+        if unit.layer.kernel != (1, 1):
+            raise ValueError(
+                f"layer {unit.layer.name}: expected a 1x1 kernel, as fully connected layers have, where weights share values, "
+                f"got {unit.layer.kernel[0]}x{unit.layer.kernel[1]}; make the layer ternary"
+            )
+        self.unit = unit
+        unit.normalise = None
+        peak = max((float(value) for value in unit.centroids.detach().abs()), default=1.0)
+        self.register_buffer("scale", torch.tensor(max(peak, 1e-12) / _HIGH))
+
+    def kernel(self):
+        centroids = round_half_up((self.unit.centroids / self.scale).clamp(-_HIGH, _HIGH))
+        values = torch.cat((centroids.new_zeros(1), centroids))
+        return values.index_select(0, self.unit.codes.flatten().int()).view(self.unit.codes.shape)
+
+    @torch.no_grad()
+    def integers(self):
+        kernel = self.kernel()[:, :, 0, 0].cpu().numpy().astype(np.int8)
+        magnitudes = np.unique(np.abs(kernel[kernel != 0]))
+        if not len(magnitudes):
+            magnitudes = np.ones(1, np.int8)
+        used = np.abs(kernel)[..., None] == magnitudes
+        return self._spread(np.sign(kernel)[..., None] * used), magnitudes[:, None, None]
 
 
 class OwnWeights(_Weights):
@@ -155,6 +201,8 @@ def integer_weights(unit):
     """
     if isinstance(unit, TernaryConvolution):
         return SharedWeights(unit)
+    if isinstance(unit, SharedConvolution):
+        return CodebookWeights(unit)
     if isinstance(unit, FrozenScaleConvolution) and unit.bits is not None:
         return FrozenWeights(unit)
     if not isinstance(unit, DenseConvolution | FrozenScaleConvolution):

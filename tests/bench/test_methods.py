@@ -11,7 +11,7 @@ from rich.console import Console
 
 pytest.importorskip("torch")
 
-from bench import methods, searches
+from bench import dense_sparse_dense, methods, searches
 from sw.compression.amc.settings import AgentSettings, SearchSettings
 from sw.compression.recipe import Recipe
 from sw.compression.typed import values_of
@@ -87,6 +87,48 @@ def test_searches_are_compared_with_as_many_policies(tmp_path):
     assert [run["policies"] for run in runs] == [4] * 6 + [1]
     assert all(run["left"] <= run["most_left"] <= record["budget"] for run in runs)
     assert record["budget"] <= (1 - searches.SPARSITY) * record["whole"]
+
+
+@pytest.mark.slow
+def test_dense_sparse_dense_is_compared_with_training_as_long():
+    name = "dsd-lstm"
+    dataset = load_dataset("mnist")
+    some = slice(None, None, 20)
+    dataset = dataclasses.replace(
+        dataset,
+        train_images=dataset.train_images[some],
+        train_labels=dataset.train_labels[some],
+        test_images=dataset.test_images[some],
+        test_labels=dataset.test_labels[some],
+    )
+    experiment = dataclasses.replace(dense_sparse_dense.EXPERIMENTS[name], dense=2, sparse=1, final=1)
+    record = dense_sparse_dense.run_experiment(
+        name, dataset, Console(quiet=True), experiment=experiment, seeds=(0, 1)
+    )
+    assert json.loads(json.dumps(record)) == record and record["epochs"] == 4
+    runs = {(run["arm"], run["seed"]): run for run in record["runs"]}
+    assert set(runs) == {(arm, seed) for arm in dense_sparse_dense.ARMS for seed in (0, 1)}
+    for seed in (0, 1):
+        zeros = [runs[arm, seed]["zeros"] for arm in dense_sparse_dense.ARMS[:4]]
+        assert zeros == [
+            pytest.approx(0.25, abs=0.01),
+            pytest.approx(0.5, abs=0.01),
+            pytest.approx(0.4, abs=0.01),
+            None,
+        ]
+        starts = {tuple(runs[arm, seed]["accuracies"][:1]) for arm in dense_sparse_dense.ARMS[:4]}
+        assert len(starts) == 1
+        assert [len(runs[arm, seed]["accuracies"]) for arm in dense_sparse_dense.ARMS] == [3, 3, 3, 3, 1]
+    last = [runs["dsd-50", seed]["accuracies"][-1] for seed in (0, 1)]
+    assert record["arms"]["dsd-50"]["mean"] == pytest.approx(sum(last) / 2)
+
+
+def test_stored_trainings_are_still_the_same():
+    for record in methods._stored():
+        if record["name"] in dense_sparse_dense.EXPERIMENTS:
+            wanted = dense_sparse_dense.settings_of(dense_sparse_dense.EXPERIMENTS[record["name"]])
+            assert record["settings"] == json.loads(json.dumps(wanted)), f"run `{record['command']}`"
+            assert {run["seed"] for run in record["runs"]} == set(dense_sparse_dense.SEEDS)
 
 
 def test_stored_searches_are_still_the_same():

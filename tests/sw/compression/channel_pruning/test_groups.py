@@ -9,8 +9,15 @@ from torch import nn
 from sw.complexity import network_complexity, total
 from sw.compression.channel_pruning.filters import FilterSettings, strongest, without_filters
 from sw.compression.channel_pruning.groups import channel_groups, group_shares
-from sw.compression.channel_pruning.lasso import LassoSettings, readable_groups, with_fewer_inputs
+from sw.compression.channel_pruning.lasso import (
+    LassoSettings,
+    choose_channels,
+    readable_groups,
+    sum_parts,
+    with_fewer_inputs,
+)
 from sw.compression.channel_pruning.removal import silenced, without_channels
+from sw.compression.channel_pruning.samples import sample_sums
 from sw.compression.channel_pruning.slimming import (
     SlimmingSettings,
     normalised_groups,
@@ -209,13 +216,13 @@ def test_random_networks_lose_channels_of_any_group(constants):
 def test_the_least_sums_of_norms_go_each_layer_counting_as_much():
     network = residual_network()
     with torch.no_grad():
-        for name, norms in (("stem", [1, 2, 3, 4, 5, 6]), ("first.b", [900, 100, 100, 100, 100, 100])):
+        for name, norms in (("stem", [1, 2, 3, 4, 5, 6]), ("first.b", [350, 300, 250, 200, 150, 100])):
             weight = network.unit(name).weight
             weight.fill_(1.0)
             weight *= torch.tensor(norms, dtype=torch.float64)[:, None, None, None] / weight[0].numel()
     group = by_layers(network)[FIRST_STAGE]
-    # 1/3.5 + 900/233.3, 2/3.5 + 100/233.3, ...: the first is the strongest by far.
-    assert strongest(network, group, 2).tolist() == [True, False, False, True, True, True]
+    # 1/3.5 + 350/225, 2/3.5 + 300/225, ...: they rise, where plain sums fall.
+    assert strongest(network, group, 2).tolist() == [False, False, True, True, True, True]
     assert strongest(network, group, 99).sum() == 1
 
 
@@ -301,6 +308,19 @@ def test_readers_of_a_group_are_all_that_read_its_channels():
         ("second.a",): ["second.b"],
         SECOND_STAGE: ["classify"],
     }
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_every_reader_has_a_say(order):
+    """One reads channels 0 and 1 alone, at a thousandth of the other's scale, which reads 2 and 3."""
+    parts = []
+    for reader in order:
+        windows = torch.randn(400, 4, 1, dtype=torch.float64)
+        kernel = torch.zeros(3, 4, 1, 1)
+        kernel[:, 2 * reader : 2 * reader + 2] = torch.tensor([1.0, 0.3])[:, None, None] * 1000.0**reader
+        parts.append(sum_parts(windows, kernel, sample_sums(windows, kernel), torch.arange(4)))
+    assert choose_channels(parts, 2).tolist() == [0, 2]
+    assert choose_channels(parts[:1], 2).tolist() == [2 * order[0], 2 * order[0] + 1]
 
 
 def test_lasso_finds_a_channel_that_is_there_twice_in_a_residual_sum():
