@@ -56,7 +56,7 @@ LAYERS = {
     "alexnet fc7, 1/16": (1024, 1024, 0.09, 0.353),
     "vgg16 fc7, 1/16": (1024, 1024, 0.04, 0.375),
 }
-#: Of a code, as the paper of Deep Compression has it for these layers.
+#: Of a code of the random layers, as the paper of Deep Compression has it for fully connected ones.
 BITS = 5
 #: Test images that cycles are counted for.
 _IMAGES = 16

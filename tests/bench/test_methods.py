@@ -51,7 +51,7 @@ def test_deep_compression_of_a_lenet(tmp_path):
     )
     assert json.loads(json.dumps(record)) == record
     size = record["size"]
-    assert size["weights"] == 266_200 and record["sparsity"] == pytest.approx(0.918, abs=0.001)
+    assert size["weights"] == 266_200 and record["sparsity"] == pytest.approx(0.914, abs=0.001)
     assert record["sparsity"] == 1 - size["nonzero"] / size["weights"]
     assert size["dense"] == 32 * 266_610 and size["dense"] > size["pruned"] > size["shared"] > size["coded"]
     assert record["image_bits"] == size["coded"] and record["ratio"] > 25
