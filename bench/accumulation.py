@@ -14,7 +14,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from fpga.tools import find_tools
+from fpga.tools import find_tool
 from hw.concentration import Concentration
 from hw.config import Config
 from hw.dilution import Dilution
@@ -35,7 +35,7 @@ def logic_cells(component):
         (Path(folder) / "design.v").write_text(to_verilog(component))
         script = "read_verilog design.v; synth_ecp5 -nowidelut -top top; tee -q -o stat.json stat -json"
         subprocess.run(
-            [find_tools()["yosys"], "-q", "-p", script],
+            [find_tool("yosys"), "-q", "-p", script],
             cwd=folder,
             check=True,
             timeout=900,

@@ -22,7 +22,7 @@ __all__ = ["BUILDS", "PAGE", "RESULT", "measure", "table"]
 RESULT = Path(__file__).parent / "results" / "boards.json"
 PAGE = Path(__file__).parents[1] / "docs" / "boards.md"
 #: The preset that each board is built with.
-BUILDS = {"ulx3s-25f": "small", "ulx3s-85f": "ulx3s-85f", "ecpix5-85f": "tiny"}
+BUILDS = {"ulx3s-25f": "small", "ulx3s-85f": "ulx3s-85f", "ecpix5-85f": "tiny", "tang-nano-9k": "nano"}
 
 
 def measure(name, folder):

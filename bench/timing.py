@@ -18,7 +18,7 @@ from amaranth.lib.wiring import In, Out
 from rich.console import Console
 from rich.table import Table
 
-from fpga.build import synthesis_script
+from fpga.ecp5 import ECP5, synthesis_script
 from fpga.report import read_place_and_route
 from fpga.tools import find_tools, run_tool
 from hw.bases import BasisLoader
@@ -110,7 +110,7 @@ class Harness(wiring.Component):
 def measure(component, folder, time_limit):
     """Resources, clock and slowest path of ``component``; tools work in ``folder``."""
     harness = Harness(component)
-    tools = find_tools()
+    tools = find_tools(ECP5.steps)
     (folder / "top.il").write_text(rtlil.convert(harness, name="top", emit_src=False))
     (folder / "top.ys").write_text(f"read_rtlil top.il\n{synthesis_script('top')}write_json top.json\n")
     run_tool(
@@ -126,7 +126,7 @@ def measure(component, folder, time_limit):
         log=folder / "nextpnr.log",
         time_limit=time_limit,
     )
-    found = read_place_and_route(folder / "report.json")
+    found = read_place_and_route(folder / "report.json", ECP5)
     (clock,) = found["clocks"].values()
     (path,) = found["critical_path"].values()
     used = {name: resource["used"] for name, resource in found["resources"].items()}

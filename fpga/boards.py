@@ -4,12 +4,12 @@ import dataclasses
 import importlib
 from dataclasses import dataclass
 
+from fpga.ecp5 import ECP5
+from fpga.family import Family
 from fpga.floorplan import LFE5U_85F, Part
+from fpga.gowin import GOWIN
 
 __all__ = ["BOARDS", "Board", "find_board"]
-
-#: Range in which the oscillator of an ECP5 PLL runs, in Hz, and the middle, where it is most at ease.
-VCO_LOW, VCO_BEST, VCO_HIGH = 400_000_000, 600_000_000, 800_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +19,7 @@ class Board:
     Raises
     ------
     ValueError
-        If the PLL cannot make ``frequency``, or the UART cannot make ``baud``.
+        If the part cannot make ``frequency``, or the UART cannot make ``baud``.
     """
 
     name: str
@@ -29,6 +29,8 @@ class Board:
     #: LED that says that the clock is up, and which of its colours if it has several: names of the platform's resource.
     led: str = "led"
     colour: str | None = None
+    #: What kind of part it is.
+    family: Family = ECP5
     #: Where the part has what, if it is large enough for a floorplan.
     part: Part | None = None
     #: Four-input LUTs of the part.
@@ -49,7 +51,8 @@ class Board:
     baud: int = 1_000_000
 
     def __post_init__(self):
-        _ = self.pll, self.uart_divisor
+        self.family.check_clock(self.crystal, self.frequency)
+        _ = self.uart_divisor
 
     def replace(self, **changes):
         """The same board with some values changed, checked again."""
@@ -59,27 +62,6 @@ class Board:
     def registers(self):
         """Flip-flops of the part: an ECP5 has one for each LUT."""
         return self.luts
-
-    @property
-    def pll(self):
-        """Dividers of an EHXPLLL with feedback from its first output: input, feedback and output.
-
-        ``frequency = crystal * feedback / input``, and the oscillator runs at ``frequency * output``.
-        """
-        best = None
-        for divider in range(1, 9):
-            feedback, remainder = divmod(self.frequency * divider, self.crystal)
-            if remainder or not 1 <= feedback <= 80 or self.crystal // divider < 3_125_000:
-                continue
-            output = max(1, round(VCO_BEST / self.frequency))
-            if VCO_LOW <= self.frequency * output <= VCO_HIGH:
-                best = best or {"input": divider, "feedback": feedback, "output": output}
-        if best is None:
-            raise ValueError(
-                f"expected a clock that the PLL makes from {self.crystal} Hz "
-                f"(a multiple of an 8th or more), got {self.frequency} Hz"
-            )
-        return best
 
     @property
     def uart_divisor(self):
@@ -96,7 +78,7 @@ class Board:
     def create_platform(self):
         """The Amaranth platform: pins, part and toolchain."""
         module = importlib.import_module(f"amaranth_boards.{self.module}")
-        return getattr(module, self.platform)()
+        return self.family.create_platform(getattr(module, self.platform))
 
 
 #: The boards by name.
@@ -133,6 +115,19 @@ BOARDS = {
             block_rams=208,
             loader="ecpix5",
             crystal=100_000_000,
+        ),
+        Board(
+            name="tang-nano-9k",
+            module="tang_nano_9k",
+            platform="TangNano9kPlatform",
+            family=GOWIN,
+            luts=8_640,
+            dsps=20,
+            block_rams=26,
+            loader="tangnano9k",
+            crystal=27_000_000,
+            # That of the crystal.
+            frequency=27_000_000,
         ),
     )
 }

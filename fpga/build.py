@@ -1,4 +1,4 @@
-"""From a configuration to a bitstream: Amaranth, Yosys, nextpnr, ecppack."""
+"""From a configuration to a bitstream: Amaranth, and the tools of a family."""
 
 import hashlib
 import json
@@ -7,43 +7,14 @@ from pathlib import Path
 
 from fpga import __version__, floorplan
 from fpga.report import check_fit, check_timing, misses, read_place_and_route, read_synthesis
-from fpga.sharing import share_modules
 from fpga.tools import MEMORY_LIMIT, BuildFailure, find_tools, run_tool, tool_versions
 from fpga.top import BoardTop
 from sw.files import replace_file
 
-__all__ = ["NAME", "build", "prepare", "synthesis_script"]
+__all__ = ["NAME", "build", "prepare", "products"]
 
 #: Name of the design: the bitstream is ``farthing.bit``.
 NAME = "farthing"
-#: Files that a build ends with, beside the report.
-PRODUCTS = (f"{NAME}.bit", f"{NAME}.svf")
-#: Titles of the steps, by the tool that does them.
-_STEPS = {"yosys": "synthesis", "nextpnr-ecp5": "place and route", "ecppack": "pack"}
-#: The other one comes to no end on a part that is nearly full.
-_ROUTER = "router2"
-#: Wide multiplexers of ECP5 cost more LUTs than they save: without them a SparseMap decoder halves.
-_OPTIONS = "-nowidelut"
-#: No result depends on what a block RAM gives for a word that is written in the same cycle; to give the old one, which it
-#: does not do by itself, would take 160 LUTs a PE.
-#: Names of wires are hidden: abc9 splits wires into names of its own, and stops where one of them is taken.
-#: A short carry chain costs more LUTs, for its ends, than the same sum or comparison in logic.
-_COARSE = """setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2 r:CLK_ENABLE=1 %i
-synth_ecp5 {options} -run begin:map_gates -top {top}
-techmap t:$alu r:Y_WIDTH<=9 %i
-rename -hide w:*"""
-#: What is there many times is copied only now; the floorplan names every multiplier.
-_FLAT = """tee -q -o stat.json stat -json
-setattr -mod -unset keep_hierarchy *
-flatten
-delete t:$scopeinfo"""
-#: Parts that are there many times: synthesised once, and their registers of what all share stay beside their users.
-_WHOLE = r"(pe|scale_unit|copy|relay)_\d+"
-
-
-def synthesis_script(top):
-    """Commands of Yosys between reading a design and writing it, for one module and all in it."""
-    return f"{_COARSE.format(options=_OPTIONS, top=top)}\nsynth_ecp5 {_OPTIONS} -run map_gates: -top {top}\n"
 
 
 def prepare(board, core, *, seed=1):
@@ -52,18 +23,16 @@ def prepare(board, core, *, seed=1):
     The plan holds no absolute path, so its digest is the same everywhere.
     """
     plan = board.create_platform().prepare(
-        BoardTop(board, core),
-        NAME,
-        emit_src=False,
-        script_after_read=_COARSE.format(options=_OPTIONS, top=NAME),
-        synth_opts=f"{_OPTIONS} -run map_gates:",
-        script_after_synth=_FLAT,
-        # A miss of the clock is reported with what was reached, which an error of nextpnr would hide.
-        nextpnr_opts=f"--seed {seed} --placer {board.placer} --router {_ROUTER} --timing-allow-fail --report report.json",
+        BoardTop(board, core), NAME, emit_src=False, **board.family.overrides(board, NAME, seed)
     )
     source = f"{NAME}.il"
-    plan.files[source] = share_modules(plan.files[source], _WHOLE)
+    plan.files[source] = board.family.prepare_source(plan.files[source])
     return plan
+
+
+def products(board):
+    """Names of the files that a build for ``board`` ends with, beside the report; the first is the bitstream."""
+    return tuple(f"{NAME}.{ending}" for ending in board.family.products)
 
 
 def build(
@@ -78,7 +47,7 @@ def build(
     slow=False,
     progress=lambda step: None,
 ):
-    """Make ``farthing.bit``, ``farthing.svf`` and ``report.json`` in ``folder``; intermediate files are in ``work``.
+    """Make the bitstream and ``report.json`` in ``folder``; intermediate files are in ``work``.
 
     The same plan built by the same tools is not built again. An error leaves no bitstream and no report, but the
     logs and intermediate files.
@@ -116,18 +85,19 @@ def build(
     """
     folder = Path(folder)
     report_path = folder / "report.json"
-    tools = find_tools()
+    family = board.family
+    tools = find_tools(family.steps)
     progress("elaboration")
     plan = prepare(board, create_core(), seed=seed)
     versions = {"farthing": __version__, **tool_versions(tools)}
     rules = Path(floorplan.__file__).read_bytes()
     key = hashlib.sha256(plan.digest() + rules + json.dumps(versions, sort_keys=True).encode()).hexdigest()
-    known = _known(folder, key)
+    known = _known(folder, key, products(board))
     if known is not None:
         return known
 
     work = folder / "work"
-    for path in (report_path, *(folder / name for name in PRODUCTS)):
+    for path in (report_path, *(folder / name for name in products(board))):
         path.unlink(missing_ok=True)
     shutil.rmtree(work, ignore_errors=True)
     plan.extract(work)
@@ -144,7 +114,8 @@ def build(
     }
     for command in json.loads(plan.files[f"build_{NAME}.json"])["commands"]:
         tool = command[0]
-        progress(_STEPS[tool])
+        step = family.steps[tool]
+        progress(step)
         seconds = run_tool(
             [tools[tool], *command[1:]],
             folder=work,
@@ -152,32 +123,33 @@ def build(
             time_limit=time_limit,
             memory_limit=memory_limit,
         )
-        report["seconds"][_STEPS[tool]] = round(seconds, 1)
-        if tool == "yosys":
+        report["seconds"][step] = round(seconds, 1)
+        if step == "synthesis":
             report["cells"] = read_synthesis(work / "stat.json")
             check_fit(report["cells"], board)
-            netlist = work / f"{NAME}.json"
-            netlist.write_text(floorplan.place_large_cells(netlist.read_text(), board.part))
-        elif tool == "nextpnr-ecp5":
-            report.update(read_place_and_route(work / "report.json"))
+            if family.netlist is not None:
+                netlist = work / family.netlist
+                netlist.write_text(floorplan.place_large_cells(netlist.read_text(), board.part))
+        elif step == "place and route":
+            report.update(read_place_and_route(work / "report.json", family))
             _name_frequency(report["clocks"], board)
             if slow and misses(report["clocks"]):
                 break
             check_timing(report["clocks"])
     if not misses(report["clocks"]):
-        for name in PRODUCTS:
+        for name in products(board):
             replace_file(folder / name, (work / name).read_bytes())
     replace_file(report_path, json.dumps(report, indent=2) + "\n")
     return report
 
 
-def _known(folder, key):
+def _known(folder, key, names):
     """The report of a build that is complete and has the same key, or ``None``."""
     try:
         report = json.loads((folder / "report.json").read_text())
     except (OSError, ValueError):
         return None
-    complete = all((folder / name).exists() for name in PRODUCTS)
+    complete = all((folder / name).exists() for name in names)
     return report if complete and report.get("key") == key else None
 
 

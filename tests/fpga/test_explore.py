@@ -113,6 +113,17 @@ def test_command(tmp_path, network, cluster):
     assert json.loads(shown.stdout)["preset"] == "mine"
 
 
+def test_board_without_estimates(tmp_path, network):
+    write_network(tmp_path / "net.farthing", network)
+    arguments = ["explore", "--network", str(tmp_path / "net.farthing"), "--board", "tang-nano-9k"]
+    result = CliRunner().invoke(main, [*arguments, "-o", str(tmp_path / "x.json")], prog_name="farthing")
+    assert (
+        result.exit_code == 1
+        and "expected a board with an ECP5, whose resources can be estimated" in result.output
+    )
+    assert not (tmp_path / "x.json").exists()
+
+
 @pytest.mark.slow
 def test_processes_of_its_own(network, cluster):
     alone = explore(network, BOARD, SMALL, evaluations=4, jobs=1)

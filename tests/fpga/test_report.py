@@ -5,6 +5,7 @@ import pytest
 from rich.console import Console
 
 from fpga.boards import find_board
+from fpga.ecp5 import ECP5
 from fpga.report import check_fit, check_timing, read_place_and_route, read_synthesis, show
 from fpga.tools import BuildFailure
 
@@ -53,7 +54,7 @@ REPORT = {
 @pytest.fixture
 def read(tmp_path):
     (tmp_path / "report.json").write_text(json.dumps(REPORT))
-    return read_place_and_route(tmp_path / "report.json")
+    return read_place_and_route(tmp_path / "report.json", ECP5)
 
 
 def test_synthesis(tmp_path):

@@ -8,7 +8,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
 
 from fpga.sharing import share_modules
-from fpga.tools import find_tools
+from fpga.tools import find_tool
 
 
 class Counter(wiring.Component):
@@ -132,5 +132,5 @@ def test_shared_design_is_equivalent(tmp_path, top):
         "design -copy-from plain plain; design -copy-from shared shared; "
         "equiv_make plain shared both; hierarchy -top both; equiv_simple; equiv_induct; equiv_status -assert"
     )
-    command = [find_tools()["yosys"], "-q", "-p", script]
+    command = [find_tool("yosys"), "-q", "-p", script]
     subprocess.run(command, cwd=tmp_path, check=True, timeout=120, capture_output=True)

@@ -85,6 +85,7 @@ CONFIGS = [
         line=6,
         pool_columns=0,
     ),
+    Config.preset("nano").replace(layers=64, basis_words=256, scale_words=256),
 ]
 #: Networks that each configuration runs.
 SEEDS = -(-LAYERS // (len(CONFIGS) * NETWORK * 2 // 3))
