@@ -32,11 +32,15 @@ from .workloads import BOARD, LARGE
 
 __all__ = [
     "CONFIGS",
+    "FORMS",
     "LAYERS",
     "NAME",
+    "NETWORK",
     "as_planes",
     "as_vector",
+    "image_cycles",
     "measure_layers",
+    "random_inputs",
     "run_connected",
     "shared_layer",
 ]
@@ -84,8 +88,7 @@ def run_connected(shared, dataset, layers=None):
     for layer in integers.layers:
         rows += measure_layers(f"{NETWORK} {layer.name}", layer, tensors[layer.input])
     for name, (outputs, inputs, density, active) in (LAYERS if layers is None else layers).items():
-        random = np.random.default_rng(inputs + round(1000 * density))
-        images = random.integers(1, 256, (1, inputs, 1, 1)) * (random.random((1, inputs, 1, 1)) < active)
+        images = random_inputs(inputs, density, active)
         rows += measure_layers(name, shared_layer(outputs, inputs, density), images)
     return {
         "name": NAME,
@@ -183,6 +186,16 @@ def as_planes(layer):
     )
 
 
+#: How the weights are written, by name: a function of a layer whose bases are the values of the codebook.
+FORMS = {"values": lambda layer: layer, "planes": as_planes}
+
+
+def random_inputs(inputs, density, active):
+    """An image that a random layer reads, int64 [1, C, 1, 1] from 0 to 255, of which the share ``active`` is not zero."""
+    random = np.random.default_rng(inputs + round(1000 * density))
+    return random.integers(1, 256, (1, inputs, 1, 1)) * (random.random((1, inputs, 1, 1)) < active)
+
+
 def measure_layers(name, layer, images):
     """Rows of what is stored for one layer, by configuration and form.
 
@@ -197,7 +210,7 @@ def measure_layers(name, layer, images):
     whole = shared_layer(outputs, inputs, 1.0)
     rows = []
     for config_name, config in CONFIGS.items():
-        for form, change in (("values", lambda layer: layer), ("planes", as_planes)):
+        for form, change in FORMS.items():
             rows.append(
                 {
                     "layer": name,
@@ -209,8 +222,8 @@ def measure_layers(name, layer, images):
                     "multipliers": config.multipliers,
                     "form": form,
                     "bases": change(layer).coefficients.shape[2],
-                    "cycles": _cycles(change(layer), images, config),
-                    "cycles_without_zeros": _cycles(change(whole), images, config),
+                    "cycles": image_cycles(change(layer), images, config),
+                    "cycles_without_zeros": image_cycles(change(whole), images, config),
                     "dense_ideal": outputs * inputs / config.multipliers,
                     "skipping_ideal": nonzero * active / config.multipliers,
                     "chunks_fed": math.ceil(outputs / config.pes) * math.ceil(inputs / config.chunk),
@@ -219,7 +232,7 @@ def measure_layers(name, layer, images):
     return rows
 
 
-def _cycles(layer, images, config):
+def image_cycles(layer, images, config):
     """Cycles of an image, in the mean."""
     layer = dataclasses.replace(layer, input=INPUT)
     info = TensorInfo(channels=images.shape[1], height=1, width=1, signed=bool(images.min() < 0))

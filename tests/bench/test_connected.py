@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from bench import connected
+from bench import connected, methods
 from hw.config import Config
 from sim.cycle_model import layer_cycles
 from sim.network import simulate
@@ -55,6 +55,23 @@ def test_fewer_weights_take_fewer_cycles_where_they_share_values():
     assert cycles[0.1] < cycles[0.3] < cycles[1.0]
     # Every output channel's pass reads the whole map: no fewer zeros than that.
     assert 16 * 16 < cycles[0.1] < 256 * 256 / config.multipliers < cycles[1.0]
+
+
+def test_stored_cycles_are_still_those_of_the_model():
+    rows = [row for record in methods._stored() if record["name"] == connected.NAME for row in record["rows"]]
+    name = "vgg16-cifar fc"
+    stored = [row for row in rows if row["layer"] == name and row["config"] == "large"]
+    assert len(stored) == 2 and {row["config"] for row in rows} == set(connected.CONFIGS)
+    outputs, inputs, weights, active = connected.LAYERS[name]
+    layer = connected.shared_layer(outputs, inputs, weights)
+    images = connected.random_inputs(inputs, weights, active)
+    for row in stored:
+        cycles = connected.image_cycles(
+            connected.FORMS[row["form"]](layer), images, connected.CONFIGS[row["config"]]
+        )
+        assert cycles == pytest.approx(row["cycles"], rel=0.02), (
+            "run `python -m bench.methods --only sparse-connected`"
+        )
 
 
 @pytest.mark.slow
