@@ -328,10 +328,10 @@ def _link(config):
 
 
 def _sequencer(config):
-    fields = 16 * len(LAYER_FIELDS)
+    # Of each of two descriptions; the others are above what a field can hold.
+    used = 0.55 * 16 * len(LAYER_FIELDS)
     memories = _memory(width=16, depth=config.layers * LAYER_WORDS) + _memory(width=32, depth=config.layers)
-    used = 0.55 * fields
-    return memories + Resources(luts=150, registers=fields + used + 16 + 32 * 3 + 30)
+    return memories + Resources(luts=150, registers=2 * used + 16 + 32 * 3 + 30)
 
 
 def _stalls():
