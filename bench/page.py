@@ -8,8 +8,9 @@ from rich.table import Table
 __all__ = ["PAGE", "page_with", "tables", "to_rich"]
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
-#: Between these lines a page is written by a command.
-_BETWEEN = re.compile(r"(<!-- written by python -m [a-z.]+: begin -->).*?(<!-- end -->)", re.DOTALL)
+#: Between these lines a page is written by a command, which is one of a module unless it is named.
+_BETWEEN = "(<!-- written by {}: begin -->).*?(<!-- end -->)"
+_OF_A_MODULE = "python -m [a-z.]+"
 
 _OTHERS = {"dense_ideal": "dense ideal", "eyeriss": "Eyeriss", "scnn": "SCNN", "sparten": "SparTen"}
 
@@ -162,11 +163,15 @@ def to_rich(table):
     return shown
 
 
-def page_with(text, found, align="---:"):
-    """The page with what lies between its markers written anew: tables as ``tables`` gives them, columns but the first aligned."""
+def page_with(text, found, align="---:", command=None):
+    """The page with what lies between its markers written anew: tables as ``tables`` gives them, columns but the first aligned.
+
+    ``command`` names the part of a page that has more than that of a module.
+    """
     parts = []
     for title, headings, rows in found:
         lines = [headings, ["---", *[align] * (len(headings) - 1)], *rows]
         parts.append(f"### {title}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines))
     body = "\n\n".join(parts)
-    return _BETWEEN.sub(lambda match: f"{match[1]}\n\n{body}\n\n{match[2]}", text)
+    between = _BETWEEN.format(_OF_A_MODULE if command is None else re.escape(command))
+    return re.sub(between, lambda match: f"{match[1]}\n\n{body}\n\n{match[2]}", text, flags=re.DOTALL)

@@ -15,7 +15,7 @@ from ...training import TrainingSettings
 from .groups import channel_groups
 from .removal import without_channels
 
-__all__ = ["SlimmingSettings", "normalised_groups", "slim", "without_small_gains"]
+__all__ = ["SlimmingSettings", "gain_sum", "normalised_groups", "slim", "without_small_gains"]
 
 _TRAINING = TrainingSettings(
     epochs=160, rate=0.1, batch=64, schedule="step", warm_up=0.0, augmentation="crop-flip"
@@ -62,7 +62,9 @@ def slim(network, settings, run):
         If there are no layers with batch norms whose channels can go.
     """
     made = copy.deepcopy(network)
-    run.train("slim", made, settings.sparsifying, penalty=lambda trained: settings.penalty * _gains(trained))
+    run.train(
+        "slim", made, settings.sparsifying, penalty=lambda trained: settings.penalty * gain_sum(trained)
+    )
     made = run.phase("slim-prune", without_small_gains, made, settings)
     return run.train("slim-tune", made, settings.tuning)
 
@@ -108,7 +110,8 @@ def _units(network, group):
     return [(network.unit(name).layer, network.unit(name)) for name in group.layers]
 
 
-def _gains(network):
+def gain_sum(network):
+    """Sum of the magnitudes of all gains that slimming makes small, which it adds to the loss."""
     names = {name for group in normalised_groups(network) for name in group.layers}
     units = [unit for layer, unit in network.units() if layer.name in names and not layer.fixed]
     return sum(unit.normalise.weight.abs().sum() for unit in units)
