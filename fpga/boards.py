@@ -47,6 +47,8 @@ class Board:
     frequency: int = 50_000_000
     #: Placer of nextpnr: where little room is left ``static`` needs less wire; with a floorplan ``heap`` is faster and knows about time.
     placer: str = "static"
+    #: Of the placer, if nothing else is said.
+    seed: int = 1
     #: Bits per second of the host link, through the board's USB serial bridge.
     baud: int = 1_000_000
 
@@ -99,6 +101,7 @@ BOARDS = {
             platform="ULX3S_85F_Platform",
             part=LFE5U_85F,
             placer="heap",
+            seed=2,
             luts=83_640,
             dsps=156,
             block_rams=208,

@@ -17,11 +17,12 @@ __all__ = ["NAME", "build", "prepare", "products"]
 NAME = "farthing"
 
 
-def prepare(board, core, *, seed=1):
+def prepare(board, core, *, seed=None):
     """Build plan of ``core``, a component with byte streams ``i`` and ``o``, on ``board``: sources and commands.
 
     The plan holds no absolute path, so its digest is the same everywhere.
     """
+    seed = board.seed if seed is None else seed
     plan = board.create_platform().prepare(
         BoardTop(board, core), NAME, emit_src=False, **board.family.overrides(board, NAME, seed)
     )
@@ -40,7 +41,7 @@ def build(
     create_core,
     folder,
     *,
-    seed=1,
+    seed=None,
     details=None,
     time_limit=7200,
     memory_limit=MEMORY_LIMIT,
@@ -60,7 +61,7 @@ def build(
     folder : path
         Made if it is missing.
     seed : int
-        Of the placer: another one gives another clock.
+        Of the placer, instead of the board's: another one gives another clock.
     details : dict
         Goes into the report as it is.
     time_limit : float
@@ -106,7 +107,7 @@ def build(
         "board": board.name,
         "frequency": board.frequency,
         "baud": board.baud,
-        "seed": seed,
+        "seed": board.seed if seed is None else seed,
         **(details or {}),
         "seconds": {},
         "versions": versions,

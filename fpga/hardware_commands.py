@@ -103,7 +103,7 @@ def verilog(preset, output, bus):
 )
 @click.option("--clock", type=click.FloatRange(min=1), help="Clock in MHz instead of the board's.")
 @click.option("--baud", type=click.IntRange(min=1), help="Of the serial line instead of the board's.")
-@click.option("--seed", default=1, show_default=True, type=click.IntRange(min=0), help="Of the placer.")
+@click.option("--seed", type=click.IntRange(min=0), help="Of the placer, instead of the board's.")
 @click.option("--placer", type=click.Choice(["heap", "static"]), help="Of nextpnr, instead of the board's.")
 @time_limit_option(7200.0, "Seconds of each tool.")
 @click.option(
