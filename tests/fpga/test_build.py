@@ -36,6 +36,13 @@ def test_plan_asks_for_the_placer(placer):
     )
     options = dict(pairwise(command))
     assert (options["--placer"], options["--seed"]) == (placer, "7")
+    assert "--tmg-ripup" in command
+
+
+def test_seed_of_the_board():
+    for board in (BOARD, BOARD.replace(seed=5)):
+        command = json.loads(prepare(board, Echo()).files[f"build_{NAME}.json"])["commands"][1]
+        assert dict(pairwise(command))["--seed"] == str(board.seed)
 
 
 def test_plan_is_for_the_part_and_pins_of_the_board():
