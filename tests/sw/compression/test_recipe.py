@@ -2,11 +2,14 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 
+from sw.compression.channel_pruning.slimming import SlimmingSettings
 from sw.compression.compress import compress
 from sw.compression.deep.sharing import SharingSettings
 from sw.compression.escalate import EscalateSettings
+from sw.compression.exact import integer_accuracy
 from sw.compression.magnitude import MagnitudeSettings, RestoreSettings
 from sw.compression.penni import PenniSettings
 from sw.compression.recipe import METHODS, Recipe, TrainSettings
@@ -14,7 +17,10 @@ from sw.compression.recipe_file import load_recipe, parse_recipe, recipe_names, 
 from sw.compression.requantisation import IntegerLimits
 from sw.compression.run import Run
 from sw.compression.typed import values_of
+from sw.layers import ConvolutionLayer
+from sw.network import Convolution
 from sw.training import TrainingSettings, repeatable
+from tests.sw.compression.channel_pruning.residual_networks import residual_network
 from tests.sw.training.patterns import patterns, small_network
 
 FINE = """
@@ -226,3 +232,23 @@ def test_penni_goes_on_from_pruned_weights():
         run = Run(dataset=patterns(train=64, test=16))
         made = compress(small_network(), run.dataset, recipe, run)
     assert [phase.name for phase in made.phases][2:5] == ["magnitude-tune", "train", "decompose"]
+
+
+def test_slimming_then_penni_then_hybrid_quantisation():
+    methods = (SlimmingSettings(sparsity=0.3), PenniSettings(zeros=0.3), EscalateSettings(sparsity=0.5))
+    network = residual_network().float()
+    before = {layer.name: layer.outputs for layer in network.layers if isinstance(layer, ConvolutionLayer)}
+    with repeatable(4):
+        run = Run(dataset=patterns(train=256, test=64))
+        made = compress(network, run.dataset, shortened(Recipe(methods=methods)), run)
+    names = [phase.name for phase in made.phases]
+    assert names == [*PHASES["slimming"], *PHASES["penni"][1:], *PHASES["escalate"][1:]]
+    after = {layer.name: layer for layer in made.integers.layers if isinstance(layer, Convolution)}
+    assert set(after) == set(before)
+    outputs = {name: len(layer.coefficients) for name, layer in after.items()}
+    assert all(outputs[name] <= before[name] for name in before)
+    assert sum(outputs.values()) < 0.8 * sum(before.values())
+    # Ternary coefficients of shared 8-bit bases.
+    assert all(set(np.unique(layer.coefficients)) <= {-1, 0, 1} for layer in after.values())
+    images, labels = run.dataset.test_images, run.dataset.test_labels
+    assert integer_accuracy(made.integers, images, labels) == pytest.approx(made.accuracy, abs=0.02)
