@@ -30,7 +30,8 @@ def test_every_coefficient_word_is_listed_once_in_one_row(preset, seed):
             assert config.rows == config.classes, "every class is one row here"
             for lists in zip(*(schedule.lists.values()), strict=True):
                 of_rows = [sorted(words) for words in lists]
-                assert of_rows[:: config.rows] == of_rows[1 :: config.rows], "classes make the same"
+                for row in range(1, config.rows):
+                    assert of_rows[:: config.rows] == of_rows[row :: config.rows], "classes make the same"
         feed = feed_passes(layer.coefficients, config)
         rows = range(1 if squares else config.rows)
         for number, pe, row in itertools.product(range(passes), range(config.pes), rows):
