@@ -33,8 +33,8 @@ RESULT = Path(__file__).parent / "results" / "performance.json"
 _CYCLE_MODEL = Path(__file__).parent / "results" / "cycle_model.json"
 #: Layers with fewer cycles of work are not counted in ``min_utilisation``: their start and end weigh too much.
 BOUND = 10_000
-#: Clock that place and route of the bitstream is asked for, in Hz: more than it reaches, as paths that are in time are not made faster.
-ASKED = 80_000_000
+#: Clock that place and route of the bitstream is asked for, in Hz: paths that are in time are not made faster. At 80 MHz some wires stay late.
+ASKED = 75_000_000
 #: What ``measure`` does not make: it stays as stored.
 _KEPT = (
     "rtl_checked_layers",
@@ -146,7 +146,7 @@ def build_board(results):
     from hw.accelerator import Accelerator
 
     board = find_board("ulx3s-85f")
-    board = board.replace(frequency=ASKED, baud=board.baud * ASKED // board.frequency)
+    board = board.replace(frequency=ASKED, baud=board.baud * ASKED // board.frequency, rip_up=True)
     folder = Path("build") / "bench" / f"{board.name}-{BOARD.name}"
     details = {"preset": BOARD.name, "configuration": BOARD.to_dict()}
     report = build_core(board, lambda: Accelerator(BOARD), folder, details=details, slow=True)

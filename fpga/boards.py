@@ -47,6 +47,9 @@ class Board:
     frequency: int = 50_000_000
     #: Placer of nextpnr: where little room is left ``static`` needs less wire; with a floorplan ``heap`` is faster and knows about time.
     placer: str = "static"
+    #: Wires that come too late for the clock are routed again until none is, so a clock that cannot be reached takes all the time there is;
+    #: otherwise single ones keep detours of half a period. Only nextpnr for ECP5 can.
+    rip_up: bool = False
     #: Of the placer, if nothing else is said.
     seed: int = 1
     #: Bits per second of the host link, through the board's USB serial bridge.

@@ -14,8 +14,6 @@ __all__ = ["ECP5", "ClockGenerator", "pll_dividers", "synthesis_script"]
 VCO_LOW, VCO_BEST, VCO_HIGH = 400_000_000, 600_000_000, 800_000_000
 #: The other one comes to no end on a part that is nearly full.
 _ROUTER = "router2"
-#: Wires that come late are routed again; otherwise single ones keep detours of half a period.
-_TIMELY = "--tmg-ripup"
 #: Wide multiplexers of ECP5 cost more LUTs than they save: without them a SparseMap decoder halves.
 _OPTIONS = "-nowidelut"
 #: No result depends on what a block RAM gives for a word that is written in the same cycle; to give the old one, which it
@@ -164,7 +162,8 @@ class _Ecp5(Family):
             "script_after_synth": _FLAT,
             # A miss of the clock is reported with what was reached, which an error of nextpnr would hide.
             "nextpnr_opts": (
-                f"--seed {seed} --placer {board.placer} --router {_ROUTER} {_TIMELY} --timing-allow-fail --report report.json"
+                f"--seed {seed} --placer {board.placer} --router {_ROUTER} {'--tmg-ripup ' * board.rip_up}"
+                "--timing-allow-fail --report report.json"
             ),
         }
 

@@ -105,6 +105,11 @@ def verilog(preset, output, bus):
 @click.option("--baud", type=click.IntRange(min=1), help="Of the serial line instead of the board's.")
 @click.option("--seed", type=click.IntRange(min=0), help="Of the placer, instead of the board's.")
 @click.option("--placer", type=click.Choice(["heap", "static"]), help="Of nextpnr, instead of the board's.")
+@click.option(
+    "--rip-up",
+    is_flag=True,
+    help="Route wires again that come too late; for a clock that cannot be reached this has no end.",
+)
 @time_limit_option(7200.0, "Seconds of each tool.")
 @click.option(
     "--memory-limit",
@@ -113,7 +118,7 @@ def verilog(preset, output, bus):
     type=click.FloatRange(min=0, min_open=True),
     help="GiB of each tool.",
 )
-def build(board_name, preset, output, clock, baud, seed, placer, time_limit, memory_limit):
+def build(board_name, preset, output, clock, baud, seed, placer, rip_up, time_limit, memory_limit):
     """Make a bitstream, and report what it uses and how fast it is."""
     from fpga.boards import find_board
     from fpga.presets import find_config
@@ -126,6 +131,7 @@ def build(board_name, preset, output, clock, baud, seed, placer, time_limit, mem
         board = board.replace(baud=baud)
     if placer is not None:
         board = board.replace(placer=placer)
+    board = board.replace(rip_up=rip_up)
     require("fpga", ["amaranth_boards"])
     from fpga.build import build as build_core
     from fpga.report import show

@@ -36,6 +36,14 @@ def test_plan_asks_for_the_placer(placer):
     )
     options = dict(pairwise(command))
     assert (options["--placer"], options["--seed"]) == (placer, "7")
+    assert "--tmg-ripup" not in command
+    (command,) = (
+        command
+        for command in json.loads(prepare(BOARD.replace(rip_up=True), Echo()).files[f"build_{NAME}.json"])[
+            "commands"
+        ]
+        if command[0] == "nextpnr-ecp5"
+    )
     assert "--tmg-ripup" in command
 
 
