@@ -144,6 +144,7 @@ class _Ecp5(Family):
         "block_rams": {"DP16KD": 1},
     }
     netlist = "farthing.json"
+    choices = True
     estimated = True
 
     def prepare_source(self, text):

@@ -22,6 +22,8 @@ class Family(ABC):
         Of the same, without registers: cells of Yosys' statistics, and how many of the resource each takes at least.
     netlist : str or None
         The file between synthesis and place and route in which a floorplan gives cells their places.
+    choices : bool
+        Place and route heeds ``placer`` and ``rip_up`` of a ``Board``.
     estimated : bool
         ``fpga.resources`` counts what a configuration takes of this family.
     """
@@ -32,6 +34,7 @@ class Family(ABC):
     bels: dict
     least: dict
     netlist: str | None = None
+    choices: bool = False
     estimated: bool = False
 
     def create_platform(self, platform):

@@ -129,6 +129,10 @@ def build(board_name, preset, output, clock, baud, seed, placer, rip_up, time_li
         board = board.replace(frequency=round(clock * 1e6))
     if baud is not None:
         board = board.replace(baud=baud)
+    if (placer is not None or rip_up) and not board.family.choices:
+        raise ValueError(
+            f"expected a board with an ECP5 for --placer and --rip-up, got {board.name}; leave them out"
+        )
     if placer is not None:
         board = board.replace(placer=placer)
     board = board.replace(rip_up=rip_up)

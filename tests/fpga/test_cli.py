@@ -50,6 +50,14 @@ def test_wrong_usage(arguments):
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.parametrize("option", [("--rip-up",), ("--placer", "static")])
+def test_options_that_the_tools_of_a_board_do_not_have(tmp_path, option):
+    output = tmp_path / "b"
+    message = fails("build", "--preset", "nano", "--board", "tang-nano-9k", *option, "-o", output)
+    assert message.startswith("expected a board with an ECP5 for --placer and --rip-up, got tang-nano-9k")
+    assert not output.exists()
+
+
 def test_unknown_preset(tmp_path):
     output = tmp_path / "x.v"
     assert (
