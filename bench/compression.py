@@ -64,7 +64,7 @@ class Experiment:
     recipe: Recipe
     #: Instead of our methods: weights of this many bits by Brevitas (``bench.uniform``).
     uniform: int | None = None
-    #: Name of the experiment with fewer zeros that this one starts from.
+    #: Name of the experiment with fewer zeros, or more bits, that this one starts from.
     after: str | None = None
 
 
@@ -94,6 +94,17 @@ def _curve(name, bases, *, first=_RETRAINING, further=_FURTHER, **network):
     return found
 
 
+def _uniform_curve(name, **network):
+    """The same from many bits to few."""
+    found, before = {}, None
+    for bits in (4, 3, 2):
+        label = f"{name}-uniform-{bits}"
+        recipe = _escalate(6, 0.6, _FURTHER if before else _RETRAINING)
+        found[label] = Experiment(**network, recipe=recipe, uniform=bits, after=before)
+        before = label
+    return found
+
+
 _RESNET20 = {"model": "resnet20", "weights": "resnet20-cifar10-jpeg.pt"}
 #: A third of the work of ResNet-20, and less room for mistakes.
 _RESNET8 = {
@@ -106,10 +117,7 @@ EXPERIMENTS = {
     **_curve("resnet20", 6, **_RESNET20),
     "resnet20-penni": Experiment(**_RESNET20, recipe=_penni(5, 0.6)),
     **_curve("resnet8", 6, **_RESNET8),
-    **{
-        f"resnet20-uniform-{bits}": Experiment(**_RESNET20, recipe=_escalate(6, 0.6), uniform=bits)
-        for bits in (2, 3, 4)
-    },
+    **_uniform_curve("resnet20", **_RESNET20),
     **_curve("resnet20", 5, **_RESNET20),
     **_curve("resnet20", 4, **_RESNET20),
     "resnet56-penni": Experiment(model="resnet56", weights="resnet56-cifar10.th", recipe=_penni(5, 0.8)),
@@ -145,13 +153,13 @@ def run_experiment(name, experiment, data, folder, console):
     run.folder.mkdir(parents=True, exist_ok=True)
     start = None
     if experiment.after is not None:
-        before = EXPERIMENTS[experiment.after].recipe.after_training()
+        before = EXPERIMENTS[experiment.after]
         with steps.step(f"{name}: start from {experiment.after}"):
-            start = ternary_again(network, dataset, before, folder / experiment.after)
+            start = _again(network, dataset, before, folder / experiment.after)
     with steps.step(f"{name}: compress") as show:
         run.progress = lambda phase, part, text: show(part, f"{phase} {text}")
         if experiment.uniform is not None:
-            measured = _uniform(network, experiment, run)
+            measured = _uniform(network, experiment, run, start)
         else:
             measured = _compressed(network, experiment, run, start, folder / f"{name}.farthing")
     phases = [
@@ -184,14 +192,29 @@ def stored_settings(recipe):
     }
 
 
-def _uniform(network, experiment, run):
-    from .uniform import uniform_bits, uniform_cycles, uniform_network
+def _again(network, dataset, experiment, folder):
+    """What an experiment that was done starts another from, out of its checkpoints in ``folder``."""
+    if experiment.uniform is None:
+        return ternary_again(network, dataset, experiment.recipe.after_training(), folder)
+    return _uniform_trained(network, experiment, Run(dataset=dataset, folder=folder, test_images=1))
+
+
+def _uniform_trained(network, experiment, run, start=None):
+    from .uniform import uniform_network
 
     escalate = experiment.recipe.find(EscalateSettings)
     run.teacher = run.phase("dense", lambda: network)
     made = run.phase("uniform", uniform_network, network, experiment.uniform)
+    if start is not None:
+        made.load_state_dict(start.state_dict())
     run.train("retrain", made, escalate.retraining)
-    run.train("refine", made, escalate.refining)
+    return run.train("refine", made, escalate.refining)
+
+
+def _uniform(network, experiment, run, start):
+    from .uniform import uniform_bits, uniform_cycles
+
+    made = _uniform_trained(network, experiment, run, start)
     bits = uniform_bits(made)
     work = total(network_complexity(network), "dense")
     ratio = 32 * work.parameters / bits

@@ -16,7 +16,7 @@ __all__ = ["UniformConvolution", "uniform_bits", "uniform_cycles", "uniform_netw
 _ENDS = 8
 #: Bits of a multiplier's inputs: products of fewer bits share one, which flatters the alternative.
 _MULTIPLIER_BITS = 8
-#: Bits of a multiplier and a bias of an output channel, as in our narrowest preset.
+#: Bits of a multiplier and a bias of an output channel, as in preset ulx3s-85f.
 _SCALE_BITS = 12 + 32
 
 

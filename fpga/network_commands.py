@@ -56,7 +56,7 @@ __all__ = ["compile_", "compress", "inspect", "roofline"]
     type=click.IntRange(min=0),
     help="Of training before anything is compressed.",
 )
-@click.option("--preset", help="Fit the integers to this configuration  [default: to every preset].")
+@click.option("--preset", help="Fit the integers to this configuration  [default: to every preset but nano].")
 @click.option(
     "--precision",
     type=click.Choice(["float32", "bfloat16"]),

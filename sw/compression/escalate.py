@@ -19,7 +19,7 @@ from .quantisation import integer_network, quantised_network
 from .requantisation import IntegerLimits
 from .run import calibration_images
 from .shrinking import shrink
-from .ternary import set_sparsity, sparsity, ternary_network, ternary_units
+from .ternary import TernaryConvolution, set_sparsity, sparsity, ternary_network, ternary_units
 
 __all__ = [
     "TEACHER",
@@ -63,11 +63,11 @@ class EscalateSettings:
     freeze: float = 0.8
     #: Training through the ternary rounding, with the network before compression as teacher.
     retraining: TrainingSettings = _RETRAINING
-    #: Training of all integers on their grid.
+    #: Training on the grid of integers of all but the ternary coefficients, which stay.
     refining: TrainingSettings = _REFINING
     #: Training images that the scales of activations are chosen on.
     calibration: int = 1000
-    #: Widths that the integers must fit; ``None`` fits every preset.
+    #: Widths that the integers must fit; ``None`` is those of ``IntegerLimits.of()``.
     limits: IntegerLimits | None = None
 
     def __post_init__(self):
@@ -146,6 +146,10 @@ def train_integers(ternary, settings, run):
     """
     made = run.phase("ternary-shrink", lambda: shrink(ternary).network)
     twin = run.phase("quantise", _quantised, made, settings, run)
+    # Without the statistics of a batch nothing makes up for a sign that changes, and steps that are right for scales change many.
+    for unit in twin.modules():
+        if isinstance(unit, TernaryConvolution):
+            unit.coefficients.requires_grad_(False)
     return run.train("refine", twin, settings.refining)
 
 

@@ -12,6 +12,7 @@ from .ternary import straight_through
 __all__ = ["DEFAULT_LIMITS", "IntegerLimits", "fold", "round_half_up"]
 
 _SHIFTS = range(31, 0, -1)
+_LEAST_BITS = 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +25,14 @@ class IntegerLimits:
 
     @classmethod
     def of(cls, *configs):
-        """What fits every one of ``configs``; of none, every preset."""
-        configs = configs or tuple(PRESETS.values())
+        """What fits every one of ``configs``; of none, every preset with multipliers of 12 bits or more.
+
+        With fewer bits, layers that add a residual are left with scales of one or two units: a network for such a preset is
+        trained with the preset's own limits.
+        """
+        configs = configs or tuple(
+            config for config in PRESETS.values() if config.multiplier_bits >= _LEAST_BITS
+        )
         return cls(
             **{name: min(getattr(config, name) for config in configs) for name in cls.__dataclass_fields__}
         )

@@ -81,7 +81,7 @@ class Run:
 
     def train(self, name, network, settings, **hooks):
         """Train ``network`` in place as the phase ``name``, as above; ``hooks`` as for ``sw.training.train``. Returns it."""
-        name, start = self._free(name), time.perf_counter()
+        name = self._free(name)
         self._show(name, 0.0, "")
         epochs = train(
             network,
@@ -93,7 +93,8 @@ class Run:
             progress=lambda fraction, text: self._show(name, fraction, text),
             **hooks,
         )
-        self._record(name, network, time.perf_counter() - start, tuple(epochs))
+        # Epochs before an interruption count too.
+        self._record(name, network, sum(epoch.seconds for epoch in epochs), tuple(epochs))
         return network
 
     def test_split(self):

@@ -84,7 +84,9 @@ def identity(network, dataset, settings, **others):
 
 def _difference(one, other):
     """Name and both values of the first thing in which two dictionaries differ."""
-    name = next(name for name in [*one, *other] if one.get(name) != other.get(name))
+    names = [*one, *other]
+    # What is there as None differs from what is not there.
+    name = next(name for name in names if (name in one, one.get(name)) != (name in other, other.get(name)))
     values = one.get(name), other.get(name)
     if all(isinstance(value, dict) for value in values):
         deeper, *values = _difference(*values)

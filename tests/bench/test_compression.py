@@ -115,7 +115,8 @@ def test_every_curve_rises():
             names = list(compression.EXPERIMENTS)
             assert names.index(experiment.after) < names.index(name)
             few, many = (one.recipe.find(EscalateSettings) for one in (before, experiment))
-            assert few.sparsity < many.sparsity and few.bases == many.bases
+            fewer = experiment.uniform is not None and experiment.uniform < before.uniform
+            assert (few.sparsity < many.sparsity or fewer) and few.bases == many.bases
 
 
 def test_names_are_listed_without_data(monkeypatch):
@@ -126,3 +127,22 @@ def test_names_are_listed_without_data(monkeypatch):
     )
     refused = CliRunner().invoke(compression.main, [])
     assert refused.exit_code == 2 and "FARTHING_DATA" in refused.output
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_fewer_bits_start_from_more(tmp_path, monkeypatch):
+    monkeypatch.setattr(compression, "load_model", lambda model, weights: small_network())
+    monkeypatch.setattr(compression, "load_dataset", lambda path: patterns())
+    four = compression.Experiment(model="patterns", **QUICK["patterns-uniform"])
+    monkeypatch.setattr(compression, "EXPERIMENTS", {"four": four})
+    resting = dataclasses.replace(TAUGHT, epochs=1, rate=1e-9)
+    still = dataclasses.replace(ESCALATE, retraining=resting, refining=resting)
+    recipe = Recipe(methods=(FIRST, still))
+    more = compression.run_experiment("four", four, tmp_path, tmp_path, Console(quiet=True))
+    after = {"uniform": 4, "after": "four"}
+    same = compression.Experiment(model="patterns", recipe=recipe, **after)
+    record = compression.run_experiment("same", same, tmp_path, tmp_path, Console(quiet=True))
+    assert record["accuracy_integer"] == pytest.approx(more["accuracy_integer"], abs=0.02)
+    three = compression.Experiment(model="patterns", recipe=recipe, **(after | {"uniform": 3}))
+    record = compression.run_experiment("three", three, tmp_path, tmp_path, Console(quiet=True))
+    assert record["image_bits"] < more["image_bits"] and record["epochs"] == 2

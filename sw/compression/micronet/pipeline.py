@@ -68,7 +68,7 @@ class UniformSettings:
     images: int = 512
     #: Training with all scales frozen.
     tuning: TrainingSettings = _TUNING
-    #: Widths that the integers must fit; ``None`` is those of every preset.
+    #: Widths that the integers must fit; ``None`` is those of ``IntegerLimits.of()``.
     limits: IntegerLimits | None = None
 
     def __post_init__(self):

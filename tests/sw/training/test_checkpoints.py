@@ -103,6 +103,11 @@ def test_killed_runs_go_on(whole, tmp_path, step, how):
             {"about": {"pruning": {"share": 0.9}}},
             r"with about\.pruning\.share 0\.9, got one with 0\.8: delete it",
         ),
+        (
+            {},
+            {"about": {"pruning": {"share": 0.8, "settings": SETTINGS}, "later": None}},
+            "with about\\.later None",
+        ),
     ],
 )
 def test_checkpoints_of_another_run_are_refused(tmp_path, changes, options, message):
