@@ -9,9 +9,10 @@ from rich.console import Console
 
 pytest.importorskip("torch")
 
-from bench import compression
+from bench import compression, compression_page
 from bench.compression_page import PAGE, experiment_tables
 from bench.page import page_with
+from fpga.pictures import write_picture
 from sw.compression.escalate import EscalateSettings
 from sw.compression.penni import PenniSettings
 from sw.compression.recipe import Recipe, TrainSettings
@@ -51,10 +52,28 @@ QUICK = {
 }
 
 
-def test_the_page_shows_what_is_stored():
+def test_the_page_and_the_picture_show_what_is_stored(tmp_path):
     text = PAGE.read_text()
     assert page_with(text, [("other", ["a"], [["b"]])]) != text
     assert page_with(text, experiment_tables(STORED)) == text, "run `python -m bench.compression`"
+    write_picture(tmp_path / "now.svg", lambda: compression_page.draw(STORED))
+    assert (tmp_path / "now.svg").read_bytes() == compression_page.PICTURE.read_bytes(), (
+        "run `python -m bench.compression`"
+    )
+
+
+def test_uniform_weights_are_set_beside_our_best():
+    ours, worse = STORED[0], STORED[1] | {"accuracy_integer": 0.5}
+    uniform = ours | {"name": "other", "method": "uniform", "sparsity": 0.0, "accuracy_integer": 0.6}
+    beside = {"image_bits": ours["image_bits"], "cycles": min(ours["cycles"], worse["cycles"]) - 1}
+    tables = dict(
+        (title.split(":")[0], (headings, rows))
+        for title, headings, rows in experiment_tables([ours, worse, uniform | beside])
+    )
+    headings, [row] = tables["The alternative"]
+    found = dict(zip(headings, row, strict=True))
+    assert found["best of ours, no more bits"].endswith(f"({ours['name']})")
+    assert found["no more cycles"] == "none"
 
 
 def test_stored_experiments_are_still_the_same():
