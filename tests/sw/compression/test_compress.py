@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from hw.config import PRESETS
 from sim.reference import run as reference
 from sw.compression.compress import compress
 from sw.compression.escalate import EscalateSettings
@@ -16,6 +17,8 @@ from sw.compression.plan import plan_layers
 from sw.compression.recipe import Recipe, TrainSettings
 from sw.compression.requantisation import IntegerLimits
 from sw.compression.run import Run
+from sw.compression.shrinking import shrink
+from sw.compression.ternary import ternary_units
 from sw.layers import IDENTITY, AverageLayer, ConvolutionLayer
 from sw.model import new_network
 from sw.network import Concatenation, Convolution
@@ -68,12 +71,36 @@ def test_integers_are_the_twin(whole):
     assert tensors["classify"].shape == (4, 4, 1, 1) and len(np.unique(tensors["classify"])) > 4
 
 
-def test_integers_fit_every_preset(whole):
+def test_presets_of_narrow_multipliers_narrow_no_other():
+    assert PRESETS["nano"].multiplier_bits < IntegerLimits.of().multiplier_bits
+    assert IntegerLimits.of(PRESETS["nano"]).multiplier_bits == PRESETS["nano"].multiplier_bits
+    assert all(
+        preset.multiplier_bits >= IntegerLimits.of().multiplier_bits
+        for name, preset in PRESETS.items()
+        if name != "nano"
+    )
+
+
+def test_integers_fit_every_preset_but_nano(whole):
     limits = IntegerLimits.of()
     for layer in whole.integers.layers:
         if isinstance(layer, Convolution):
             assert np.abs(layer.multiplier).max() < limits.multiplier
             assert np.abs(layer.bias).max() < limits.bias
+
+
+def test_refining_leaves_ternary_coefficients(whole):
+    """Where it changes what they are multiplied by."""
+    before = {layer.name: unit for layer, unit in ternary_units(shrink(whole.ternary).network)}
+    assert before
+    changed = False
+    for layer, unit in whole.network.units():
+        if layer.name in before:
+            after = unit.weights.unit
+            assert torch.equal(after.combination() != 0, before[layer.name].combination() != 0), layer.name
+            assert torch.equal(after.coefficients, before[layer.name].coefficients), layer.name
+            changed |= not torch.equal(after.bases, before[layer.name].bases)
+    assert changed
 
 
 class Killed(Exception):
