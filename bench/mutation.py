@@ -2,7 +2,7 @@
 
 ``python -m bench.mutation`` changes one operator, constant or condition of ``hw/`` at a time, as Cosmic Ray does, in a copy of the
 repository, and runs the tests of the file that it is in. Mutants are drawn at random, the same with the same seed, one of the many that a
-place has, as many of each file as asked for. Results are kept in ``build/mutation``: a run that was killed goes on where it was. Survivors and
+place has, as many of each file as asked for, those of fewer among those of more. Results are kept in ``build/mutation``: a run that was killed goes on where it was. Survivors and
 their explanations (``bench/mutation_survivors.toml``) go into ``bench/results/mutation.json`` and ``docs/verification.md``.
 """
 
@@ -95,8 +95,11 @@ def mutants_of(path, count, seed):
         if kind in _KINDS:
             places.setdefault((spec.start_pos, kind), []).append(spec)
     chooser = random.Random(f"{seed} {Path(path).name}")
-    chosen = sorted(chooser.sample(sorted(places), min(count, len(places))))
-    return [chooser.choice(places[place]) for place in chosen], len(places)
+    order = sorted(places)
+    chooser.shuffle(order)
+    # With more of a file come others; those of fewer stay.
+    chosen = {place: chooser.choice(places[place]) for place in order}
+    return [chosen[place] for place in sorted(order[:count])], len(places)
 
 
 def run_mutants(name, count, seed, tree, folder):

@@ -44,6 +44,8 @@ def test_the_same_seed_draws_the_same_mutants(tree):
     draws = [mutation.mutants_of(Path("hw/clamp.py"), 3, seed) for seed in (1, 1, 2, 3)]
     chosen = [[(spec.operator_name, spec.occurrence) for spec in specs] for specs, _ in draws]
     assert chosen[0] == chosen[1] and chosen[0] not in (chosen[2], chosen[3]) and len(chosen[0]) == 3
+    fewer, _ = mutation.mutants_of(Path("hw/clamp.py"), 2, 1)
+    assert {(spec.operator_name, spec.occurrence) for spec in fewer} < set(chosen[0])
     # Three numbers, a comparison, a condition, a sum.
     assert {places for _, places in draws} == {6}
 
