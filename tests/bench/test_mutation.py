@@ -59,6 +59,7 @@ def test_survivors_are_found_and_runs_go_on(tree, tmp_path):
     }
     # Nothing tells these from what they stand for; what else survives depends on which of a place's mutants were drawn.
     assert found["places"] == len(found["mutants"]) == 6 and changes <= {
+        "if number > 6:",
         "if number > 7:",
         "if number >= 7:",
         "return number + 0",
