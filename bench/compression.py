@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
+import torch
 from rich.console import Console
 
 from fpga.steps import Steps
@@ -40,8 +41,10 @@ RESULT = Path(__file__).parent / "results" / "compression.json"
 FOLDER = Path("build") / "compression"
 PRESET = "ulx3s-85f"
 
+#: Only AMX, and a GPU, make `bfloat16` faster than `float32` (docs/training.md).
+_FAST = "bfloat16" if torch.cuda.is_available() or torch.cpu.get_capabilities().get("amx_bf16") else "float32"
 _COARSE = TrainingSettings(
-    batch=128, optimiser="adamw", augmentation="crop-flip", precision="bfloat16", evaluate_every=1
+    batch=128, optimiser="adamw", augmentation="crop-flip", precision=_FAST, evaluate_every=1
 )
 #: Fine-tuning of the dense network, the same for all: what every loss is measured against.
 _DENSE = dataclasses.replace(_COARSE, optimiser="sgd", epochs=6, rate=0.02)
