@@ -21,7 +21,15 @@ __all__ = ["AxiAccelerator", "AxiTop", "axi_ports"]
 
 
 def axi_ports(width):
-    """The ports by the names that tools know: streams of ``width`` bytes a word, registers, interrupt."""
+    """The ports by the names that tools know: streams of ``width`` bytes a word, registers, interrupt.
+
+    Raises
+    ------
+    ValueError
+        If a word of a stream cannot have as many bytes.
+    """
+    if width not in (1, 2, 4, 8):
+        raise ValueError(f"expected a width of 1, 2, 4 or 8 bytes, got {width!r}")
     return {
         "s_axis_tdata": In(8 * width),
         "s_axis_tkeep": In(width, init=(1 << width) - 1),
@@ -78,8 +86,6 @@ class AxiAccelerator(wiring.Component):
     """
 
     def __init__(self, config, *, width=4):
-        if width not in (1, 2, 4, 8):
-            raise ValueError(f"expected a width of 1, 2, 4 or 8 bytes, got {width!r}")
         self._config, self._width = config, width
         super().__init__(axi_ports(width))
 
@@ -216,14 +222,14 @@ class AxiTop(wiring.Component):
     """
 
     def __init__(self, config, *, width=4):
-        self._core = AxiAccelerator(config, width=width)
+        self._config, self._width = config, width
         self._ports = axi_ports(width)
         super().__init__({"aclk": In(1), "aresetn": In(1), **self._ports})
 
     def elaborate(self, platform):
         m = Module()
         m.domains.sync = ClockDomain()
-        m.submodules.core = core = self._core
+        m.submodules.core = core = AxiAccelerator(self._config, width=self._width)
         m.d.comb += [ClockSignal().eq(self.aclk), ResetSignal().eq(~self.aresetn)]
         for name, member in self._ports.items():
             inner, outer = getattr(core, name), getattr(self, name)

@@ -10,6 +10,7 @@ from .streams import decode, encode, payloads
 
 __all__ = [
     "CONFIGURATIONS",
+    "ODD",
     "coefficient_writes",
     "geometry",
     "in_squares",
@@ -24,6 +25,25 @@ __all__ = [
 ]
 
 _TINY = Config.preset("tiny")
+#: No powers of two, and no widths in which their sums could be anything else.
+ODD = _TINY.replace(
+    rows=3,
+    pes=3,
+    requantisers=1,
+    bases=5,
+    channels=12,
+    ring=16,
+    line=13,
+    z_fifo=11,
+    output_fifo=13,
+    z_bits=13,
+    accumulator_bits=23,
+    multiplier_bits=13,
+    bias_bits=37,
+    layers=11,
+    basis_words=37,
+    scale_words=53,
+)
 #: Configurations by name: the smallest preset, and each dimension that changes how a PE is built.
 CONFIGURATIONS = {
     "tiny": _TINY,
@@ -35,6 +55,7 @@ CONFIGURATIONS = {
     "7x7": _TINY.replace(kernel_height=7, kernel_width=7),
     "tree": _TINY.replace(accumulation="tree"),
     "lanes of a chunk": _TINY.replace(lanes=4, lookahead=0),
+    "odd": ODD,
 }
 
 

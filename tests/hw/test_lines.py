@@ -32,7 +32,7 @@ def random_sums(rng, config, line):
 
 
 @pytest.mark.parametrize("gaps", [0.0, 0.5])
-@pytest.mark.parametrize("name", ["tiny", "5x5", "1x1"])
+@pytest.mark.parametrize("name", ["tiny", "5x5", "1x1", "odd"])
 def test_layers_one_after_the_other(name, gaps):
     seed = 101
     print(f"seed {seed}")

@@ -158,7 +158,7 @@ def test_geometries(name):
 
 
 @pytest.mark.parametrize("traffic", TRAFFIC)
-@pytest.mark.parametrize("name", ["tiny", "three rows", "four rows", "one row", "1x1", "5x5", "7x7"])
+@pytest.mark.parametrize("name", ["tiny", "three rows", "four rows", "one row", "1x1", "5x5", "7x7", "odd"])
 def test_random_layers_without_reset(name, traffic):
     seed = 112
     config = CONFIGURATIONS[name]
@@ -218,7 +218,7 @@ def test_bases_of_their_own(traffic):
 
 
 @pytest.mark.parametrize("density", [0.0, 0.3, 1.0])
-@pytest.mark.parametrize("name", ["tiny", "three rows", "one row", "5x5"])
+@pytest.mark.parametrize("name", ["tiny", "three rows", "one row", "5x5", "odd"])
 def test_one_nonzero_z_a_cycle(name, density):
     seed = 115
     print(f"seed {seed}")
@@ -282,7 +282,7 @@ def test_a_zero_that_closes_a_pixel_is_free_beside_another_row(name, cycles):
     assert busy == cycles * pixels + layer["drain"] + OVERHEAD
 
 
-@pytest.mark.parametrize("name", ["tiny", "1x1", "5x5"])
+@pytest.mark.parametrize("name", ["tiny", "1x1", "5x5", "odd"])
 def test_model(name):
     seed = 118
     print(f"seed {seed}")

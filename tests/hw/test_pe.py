@@ -146,7 +146,7 @@ def run_layers(config, layers, seed, **traffic):
 @pytest.mark.parametrize(
     ("name", "traffic"),
     [("tiny", traffic) for traffic in TRAFFIC]
-    + [(name, "both") for name in ("three rows", "four rows", "1x1", "5x5", "lanes of a chunk")],
+    + [(name, "both") for name in ("three rows", "four rows", "1x1", "5x5", "lanes of a chunk", "odd")],
 )
 def test_random_layers_without_reset(name, traffic):
     seed = 151
@@ -173,7 +173,7 @@ def test_wide_map_then_narrow_map():
     assert results == np.concatenate([layer.results.ravel() for layer in layers]).tolist()
 
 
-@pytest.mark.parametrize("name", ["tiny", "three rows", "four rows", "1x1", "5x5"])
+@pytest.mark.parametrize("name", ["tiny", "three rows", "four rows", "1x1", "5x5", "odd"])
 def test_model(name):
     seed = 153
     print(f"seed {seed}")

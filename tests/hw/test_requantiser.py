@@ -7,7 +7,7 @@ from hw.config import Config
 from hw.requantiser import Requantiser
 
 from .bench import Bench
-from .layers import layer_fields
+from .layers import ODD, layer_fields
 from .streams import TRAFFIC
 
 TINY = Config.preset("tiny")
@@ -21,6 +21,7 @@ CONFIGURATIONS = {
     "four units": TINY.replace(pes=4, requantisers=4, chunk=8),
     "all lanes": TINY.replace(pes=8, requantisers=4),
     "tables": TINY.replace(tables=3),
+    "odd": ODD,
     "one table": TINY.replace(pes=8, requantisers=4, tables=1),
 }
 #: Activations outside of a layer's output keep this value, which no layer writes by chance everywhere.
@@ -95,7 +96,7 @@ class _Layer:
             residual_bank=banks[1],
             residual_base=int(rng.integers(100)),
             residual_signed=residual_signed,
-            residual_multiplier=int(rng.choice([1, 77, 0x7FFF])),
+            residual_multiplier=int(rng.choice([1, 77, (1 << config.multiplier_bits - 1) - 1])),
         )
         shape = passes, height, width, slots
         self.results = extremes(rng, config.accumulator_bits, shape)

@@ -67,7 +67,7 @@ def run_row(config, layer, seed, **traffic):
 
 @pytest.mark.parametrize("signed", [0, 1])
 @pytest.mark.parametrize("traffic", TRAFFIC)
-@pytest.mark.parametrize("name", ["tiny", "lanes of a chunk", "tree"])
+@pytest.mark.parametrize("name", ["tiny", "lanes of a chunk", "tree", "odd"])
 def test_elements(name, traffic, signed):
     seed = 141 + signed
     print(f"seed {seed}")
@@ -80,7 +80,7 @@ def test_elements(name, traffic, signed):
     assert sink.payloads == payloads(z_layout(config), Row.model(config, map_, lists, signed))
 
 
-@pytest.mark.parametrize("name", ["tiny", "lanes of a chunk", "tree"])
+@pytest.mark.parametrize("name", ["tiny", "lanes of a chunk", "tree", "odd"])
 @pytest.mark.parametrize("spare", [0, 1, 8])
 def test_nothing_is_lost_before_a_slow_mac(name, spare):
     """Every word makes a ``z``, and the MAC takes one in ten cycles: the FIFO is full all the time."""

@@ -7,11 +7,15 @@ from hw.config import Config
 from hw.scaling import ScaleUnit
 
 from .bench import Bench
-from .layers import layer_fields
+from .layers import ODD, layer_fields
 from .test_requantiser import extremes, requantise
 
 TINY = Config.preset("tiny")
-CONFIGURATIONS = {"tiny": TINY, "narrow": TINY.replace(multiplier_bits=9, bias_bits=32, accumulator_bits=18)}
+CONFIGURATIONS = {
+    "tiny": TINY,
+    "narrow": TINY.replace(multiplier_bits=9, bias_bits=32, accumulator_bits=18),
+    "odd": ODD,
+}
 
 
 def operands(rng, config, count, *, shift, exact):
