@@ -26,7 +26,7 @@ from sw.compression.escalate import TEACHER, EscalateSettings
 from sw.compression.exact import integer_logits
 from sw.compression.penni import PenniSettings
 from sw.compression.recipe import Recipe, TrainSettings
-from sw.compression.run import Run
+from sw.compression.run import Run, calibration_images
 from sw.data import load_dataset
 from sw.files import replace_file
 from sw.importing import load_model
@@ -66,7 +66,7 @@ class Experiment:
     recipe: Recipe
     #: Instead of our methods: weights of this many bits by Brevitas (``bench.uniform``).
     uniform: int | None = None
-    #: Name of the experiment with fewer zeros, or more bits, that this one starts from.
+    #: Name of the experiment with fewer zeros that this one starts from.
     after: str | None = None
 
 
@@ -96,15 +96,12 @@ def _curve(name, bases, *, first=_RETRAINING, further=_FURTHER, **network):
     return found
 
 
-def _uniform_curve(name, **network):
-    """The same from many bits to few."""
-    found, before = {}, None
-    for bits in (4, 3, 2):
-        label = f"{name}-uniform-{bits}"
-        recipe = _escalate(6, 0.6, _FURTHER if before else _RETRAINING)
-        found[label] = Experiment(**network, recipe=recipe, uniform=bits, after=before)
-        before = label
-    return found
+def _uniform_points(name, **network):
+    """The same network with uniform weights of 2, 3 and 4 bits, each with the epochs of a first point."""
+    recipe = _escalate(6, 0.5)
+    return {
+        f"{name}-uniform-{bits}": Experiment(**network, recipe=recipe, uniform=bits) for bits in (2, 3, 4)
+    }
 
 
 _RESNET20 = {"model": "resnet20", "weights": "resnet20-cifar10-jpeg.pt"}
@@ -121,7 +118,7 @@ EXPERIMENTS = {
     "resnet20-2-of-5-0.60": Experiment(**_RESNET20, recipe=_escalate(5, 0.6, kept=2)),
     "resnet20-penni": Experiment(**_RESNET20, recipe=_penni(5, 0.6)),
     **_curve("resnet8", 6, **_RESNET8),
-    **_uniform_curve("resnet20", **_RESNET20),
+    **_uniform_points("resnet20", **_RESNET20),
     **_curve("resnet20", 5, **_RESNET20),
     **_curve("resnet20", 4, **_RESNET20),
     "resnet56-penni": Experiment(model="resnet56", weights="resnet56-cifar10.th", recipe=_penni(5, 0.8)),
@@ -159,11 +156,11 @@ def run_experiment(name, experiment, data, folder, console):
     if experiment.after is not None:
         before = EXPERIMENTS[experiment.after]
         with steps.step(f"{name}: start from {experiment.after}"):
-            start = _again(network, dataset, before, folder / experiment.after)
+            start = ternary_again(network, dataset, before.recipe.after_training(), folder / experiment.after)
     with steps.step(f"{name}: compress") as show:
         run.progress = lambda phase, part, text: show(part, f"{phase} {text}")
         if experiment.uniform is not None:
-            measured = _uniform(network, experiment, run, start)
+            measured = _uniform(network, experiment, run)
         else:
             measured = _compressed(network, experiment, run, start, folder / f"{name}.farthing")
     phases = [
@@ -196,29 +193,15 @@ def stored_settings(recipe):
     }
 
 
-def _again(network, dataset, experiment, folder):
-    """What an experiment that was done starts another from, out of its checkpoints in ``folder``."""
-    if experiment.uniform is None:
-        return ternary_again(network, dataset, experiment.recipe.after_training(), folder)
-    return _uniform_trained(network, experiment, Run(dataset=dataset, folder=folder, test_images=1))
-
-
-def _uniform_trained(network, experiment, run, start=None):
-    from .uniform import uniform_network
+def _uniform(network, experiment, run):
+    from .uniform import uniform_bits, uniform_cycles, uniform_network
 
     escalate = experiment.recipe.find(EscalateSettings)
+    images = calibration_images(run.dataset, escalate.calibration)
     run.teacher = run.phase("dense", lambda: network)
-    made = run.phase("uniform", uniform_network, network, experiment.uniform)
-    if start is not None:
-        made.load_state_dict(start.state_dict())
+    made = run.phase("uniform", uniform_network, network, experiment.uniform, images)
     run.train("retrain", made, escalate.retraining)
-    return run.train("refine", made, escalate.refining)
-
-
-def _uniform(network, experiment, run, start):
-    from .uniform import uniform_bits, uniform_cycles
-
-    made = _uniform_trained(network, experiment, run, start)
+    run.train("refine", made, escalate.refining)
     bits = uniform_bits(made)
     work = total(network_complexity(network), "dense")
     ratio = 32 * work.parameters / bits

@@ -2,8 +2,8 @@
 
 ``python -m bench.mutation`` changes one operator, constant or condition of ``hw/`` at a time, as Cosmic Ray does, in a copy of the
 repository, and runs the tests of the file that it is in. Mutants are drawn at random, the same with the same seed, one of the many that a
-place has, as many of each file as asked for, those of fewer among those of more. Results are kept in ``build/mutation``: a run that was killed goes on where it was. Survivors and
-their explanations (``bench/mutation_survivors.toml``) go into ``bench/results/mutation.json`` and ``docs/verification.md``.
+place has, as many of each file as asked for, those of fewer among those of more. Results are kept in ``build/mutation``: a run that was killed goes on where it was. Of survivors it is proved, where it can be, that they are
+the same gateware (``bench.equality``). They and the others' explanations (``bench/mutation_survivors.toml``) go into ``bench/results/mutation.json`` and ``docs/verification.md``.
 """
 
 import hashlib
@@ -23,6 +23,7 @@ from rich.progress import track
 
 from sw.files import replace_file
 
+from .equality import proved_equal
 from .page import page_with
 
 __all__ = ["EXPLAINED", "PAGE", "RESULT", "SUITES", "mutants_of", "mutation_tables", "run_mutants", "suite"]
@@ -66,6 +67,7 @@ SUITES = {
     "settled": ["tests/hw/test_mac.py"],
     "taps": ["tests/hw/test_mac.py"],
 }
+_COLUMNS = ("places", "mutants", "killed", "equal")
 #: Seconds that tests may take over those without a mutant: a factor, and what is added.
 _SLOWER, _MORE = 5, 60
 
@@ -118,7 +120,7 @@ def run_mutants(name, count, seed, tree, folder):
     Returns
     -------
     dict
-        ``places``, and ``mutants``: for each its ``line``, ``kind``, ``change``, ``caught``.
+        ``places``, and ``mutants``: for each its ``line``, ``kind``, ``change``, ``caught``, and if it is not whether it is proved ``equal``.
     """
     from cosmic_ray.mutating import mutate_and_test
     from cosmic_ray.testing import run_tests
@@ -162,8 +164,28 @@ def run_mutants(name, count, seed, tree, folder):
             "caught": result.test_outcome is TestOutcome.KILLED,
         }
         replace_file(kept, json.dumps(known, indent=1) + "\n")
-    labels = [f"{spec.operator_name} {spec.occurrence}" for spec in specs]
-    return {"places": places, "mutants": [known["mutants"][label] for label in labels]}
+    found = [known["mutants"][f"{spec.operator_name} {spec.occurrence}"] for spec in specs]
+    for spec, mutant in zip(specs, found, strict=True):
+        if not mutant["caught"] and "equal" not in mutant:
+            mutant["equal"] = _equal(spec, name, folder)
+            replace_file(kept, json.dumps(known, indent=1) + "\n")
+    return {"places": places, "mutants": found}
+
+
+def _equal(spec, name, folder):
+    """Whether the mutant is proved to be the same gateware."""
+    from cosmic_ray.mutating import use_mutation
+    from cosmic_ray.plugins import get_operator
+
+    def netlists(where):
+        shutil.rmtree(where, ignore_errors=True)
+        command = [sys.executable, "-m", "bench.equality", name, str(where)]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+    before, after = folder / "before", folder / "after"
+    with use_mutation(spec.module_path, get_operator(spec.operator_name)(), spec.occurrence):
+        made = netlists(after)
+    return made and netlists(before) and proved_equal(before, after)
 
 
 def _copy(tree):
@@ -181,13 +203,10 @@ def mutation_tables(stored):
     if not stored:
         return []
     rows = [
-        [f"`hw/{name}.py`", str(part["places"]), str(part["mutants"]), str(part["killed"])]
+        [f"`hw/{name}.py`", *(str(part[column]) for column in _COLUMNS)]
         for name, part in stored["files"].items()
     ]
-    total = [
-        str(sum(part[column] for part in stored["files"].values()))
-        for column in ("places", "mutants", "killed")
-    ]
+    total = [str(sum(part[column] for part in stored["files"].values())) for column in _COLUMNS]
     survivors = [
         [
             f"`hw/{survivor['file']}.py` {survivor['line']}",
@@ -196,11 +215,15 @@ def mutation_tables(stored):
         ]
         for survivor in stored["survivors"]
     ]
-    caught = stored["killed"] / stored["mutants"]
+    mutants, killed, equal = (stored[column] for column in _COLUMNS[1:])
+    title = (
+        f"Mutants caught: {killed} of {mutants}, {killed / mutants:.1%}; of the {mutants - equal} that are not proved equal "
+        f"{killed / (mutants - equal):.1%} (seed {stored['seed']}, {stored['date']})"
+    )
     return [
         (
-            f"Mutants caught: {stored['killed']} of {stored['mutants']}, {caught:.1%} (seed {stored['seed']}, {stored['date']})",
-            ["file", "places", "mutants", "caught"],
+            title,
+            ["file", "places", "mutants", "caught", "proved equal"],
             [*rows, ["all", *total]],
         ),
         ("Mutants that survive", ["place", "change", "why"], survivors),
@@ -211,12 +234,16 @@ def _result(found, seed):
     explained = tomllib.loads(EXPLAINED.read_text()) if EXPLAINED.exists() else {}
     survivors, files = [], {}
     for name, part in found.items():
-        killed = sum(mutant["caught"] for mutant in part["mutants"])
-        files[name] = {"places": part["places"], "mutants": len(part["mutants"]), "killed": killed}
+        files[name] = {
+            "places": part["places"],
+            "mutants": len(part["mutants"]),
+            "killed": sum(mutant["caught"] for mutant in part["mutants"]),
+            "equal": sum(mutant.get("equal", False) for mutant in part["mutants"]),
+        }
         for mutant in part["mutants"]:
             if not mutant["caught"]:
                 after = next((line[1:].strip() for line in mutant["change"] if line.startswith("+")), "")
-                why = explained.get(name, {}).get(after, "")
+                why = "proved equal" if mutant["equal"] else explained.get(name, {}).get(after, "")
                 survivors.append(
                     {
                         "file": name,
@@ -225,8 +252,7 @@ def _result(found, seed):
                     }
                 )
     return {
-        "mutants": sum(part["mutants"] for part in files.values()),
-        "killed": sum(part["killed"] for part in files.values()),
+        **{column: sum(part[column] for part in files.values()) for column in _COLUMNS[1:]},
         "survivors": survivors,
         "files": files,
         "seed": seed,

@@ -5,6 +5,7 @@ is trained as our own networks are: same teacher, same epochs, same pictures.
 """
 
 import brevitas.nn as quantised
+import torch
 from brevitas.quant import Int8ActPerTensorFloat, Int8WeightPerChannelFloat, Uint8ActPerTensorFloat
 
 from sw.layers import ConvolutionLayer
@@ -14,6 +15,8 @@ from sw.network import INPUT
 __all__ = ["UniformConvolution", "uniform_bits", "uniform_cycles", "uniform_network"]
 
 _ENDS = 8
+#: Batches whose statistics the scales of activations begin with.
+_BATCHES = 10
 #: Bits of a multiplier's inputs: products of fewer bits share one, which flatters the alternative.
 _MULTIPLIER_BITS = 8
 #: Bits of a multiplier and a bias of an output channel, as in preset ulx3s-85f.
@@ -45,7 +48,7 @@ class UniformConvolution(ConvolutionUnit):
         )
         self.convolution.weight.data.copy_(unit.weight.detach())
         quantiser = Int8ActPerTensorFloat if layer.activation.low < 0 else Uint8ActPerTensorFloat
-        self.output = quantised.QuantIdentity(act_quant=quantiser)
+        self.output = quantised.QuantIdentity(act_quant=quantiser, collect_stats_steps=_BATCHES)
 
     def kernel(self):
         return self.convolution.quant_weight().value
@@ -60,8 +63,16 @@ def _copy(normalise):
     return made
 
 
-def uniform_network(network, bits):
-    """``network`` with every convolution uniform, of ``bits`` bits, the first and the last of 8."""
+def uniform_network(network, bits, images):
+    """``network`` with every convolution uniform, of ``bits`` bits, the first and the last of 8.
+
+    Parameters
+    ----------
+    network : sw.model.Network
+    bits : int
+    images : Tensor
+        Pixels [n, C, H, W], at least 10, that the scales of activations begin with; training goes on from there.
+    """
     convolutions = [
         layer for layer in network.layers if isinstance(layer, ConvolutionLayer) and not layer.fixed
     ]
@@ -71,7 +82,15 @@ def uniform_network(network, bits):
         for layer, unit in network.units()
         if isinstance(unit, DenseConvolution) and not layer.fixed
     }
-    return network.replaced(units)
+    made = network.replaced(units).eval()
+    for unit in units.values():
+        unit.output.train()
+    with torch.no_grad():
+        for part in images.tensor_split(_BATCHES):
+            made(part)
+        # Scales become parameters in the first step after their statistics: no checkpoint lies between.
+        made(images[:1])
+    return made.eval()
 
 
 def _units(network):

@@ -9,7 +9,6 @@ from rich.console import Console
 
 pytest.importorskip("torch")
 
-import torch
 
 from bench import compression, compression_page
 from bench.compression_page import PAGE, experiment_tables
@@ -145,8 +144,7 @@ def test_every_curve_rises():
             names = list(compression.EXPERIMENTS)
             assert names.index(experiment.after) < names.index(name)
             few, many = (one.recipe.find(EscalateSettings) for one in (before, experiment))
-            fewer = experiment.uniform is not None and experiment.uniform < before.uniform
-            assert (few.sparsity < many.sparsity or fewer) and few.bases == many.bases
+            assert few.sparsity < many.sparsity and few.bases == many.bases
 
 
 def test_names_are_listed_without_data(monkeypatch):
@@ -157,27 +155,3 @@ def test_names_are_listed_without_data(monkeypatch):
     )
     refused = CliRunner().invoke(compression.main, [])
     assert refused.exit_code == 2 and "FARTHING_DATA" in refused.output
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_fewer_bits_start_from_more(tmp_path, monkeypatch):
-    monkeypatch.setattr(compression, "load_model", lambda model, weights: small_network())
-    monkeypatch.setattr(compression, "load_dataset", lambda path: patterns())
-    four = compression.Experiment(model="patterns", **QUICK["patterns-uniform"])
-    monkeypatch.setattr(compression, "EXPERIMENTS", {"four": four})
-    resting = dataclasses.replace(TAUGHT, epochs=1, rate=1e-9)
-    still = dataclasses.replace(ESCALATE, retraining=resting, refining=resting)
-    recipe = Recipe(methods=(FIRST, still))
-    more = compression.run_experiment("four", four, tmp_path, tmp_path, Console(quiet=True))
-    after = {"uniform": 4, "after": "four"}
-    same = compression.Experiment(model="patterns", recipe=recipe, **after)
-    compression.run_experiment("same", same, tmp_path, tmp_path, Console(quiet=True))
-    ended, began = (
-        torch.load(tmp_path / name, weights_only=True)["state"]["network"]
-        for name in ("four/refine.checkpoint", "same/retrain.checkpoint")
-    )
-    weights = [name for name in ended if name.endswith("convolution.weight")]
-    assert weights and all(torch.allclose(ended[name], began[name], atol=1e-5) for name in weights)
-    three = compression.Experiment(model="patterns", recipe=recipe, **(after | {"uniform": 3}))
-    record = compression.run_experiment("three", three, tmp_path, tmp_path, Console(quiet=True))
-    assert record["image_bits"] < more["image_bits"] and record["epochs"] == 2
