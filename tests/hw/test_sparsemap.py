@@ -6,7 +6,7 @@ from amaranth.lib import data
 
 from hw.config import Config
 from hw.formats import ring_layout
-from hw.sparsemap import SparseMapDecoder, SparseMapEncoder
+from hw.sparsemap import SparseMapDecoder, SparseMapEncoder, ring_chunks
 
 from .streams import TRAFFIC, payloads, stream_run, stream_transform
 
@@ -75,3 +75,16 @@ def test_one_chunk_a_cycle_after_three_cycles_and_two():
     run = stream_run(SparseMapDecoder(8, 8), packed, outputs=len(dense))
     assert run.accepted == list(range(len(dense)))
     assert run.emitted == list(range(2, len(dense) + 2))
+
+
+def test_the_ring_holds_what_the_rows_read():
+    dense = dense_chunks(4, 8, seed=58)
+    packed = ring_chunks(config_of(4), dense)
+    assert sorted(packed) == ["controls", "mask", "values"]
+    rows = [plain_sparse(row) for row in dense]
+    assert [sum(bit << at for at, bit in enumerate(mask)) for mask in packed["mask"].tolist()] == [
+        mask for mask, _ in rows
+    ]
+    assert packed["values"].tolist() == [values for _, values in rows]
+    plain = ring_chunks(config_of(4).replace(accumulation="tree"), dense)
+    assert sorted(plain) == ["values"] and np.array_equal(plain["values"], dense)

@@ -11,6 +11,7 @@ from hw.config import Config
 from hw.feeder import Feeder
 from hw.formats import Layer, coefficient_layout, header_layout, ring_layout
 from hw.pe import ProcessingElement
+from hw.pe_array import PeArray
 from hw.protocol import Target
 from sim.reference import kernels
 from sim.runner import BenchFailure, run_bench
@@ -177,6 +178,12 @@ def test_pe(preset):
 def test_block(preset):
     config = Config.preset(preset)
     assert len(bench(Block(config), config, "block").tests) == len(TRAFFIC)
+
+
+def test_blocks_work_as_one():
+    """Rings of several blocks fill up at different times, and get every chunk once."""
+    config = Config.preset("tiny").replace(pes=4, blocks=2)
+    assert len(bench(PeArray(config), config, "block").tests) == len(TRAFFIC)
 
 
 def test_wrong_sum_fails():
