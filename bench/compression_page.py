@@ -8,7 +8,7 @@ from sw.files import replace_file
 
 from .page import page_with
 
-__all__ = ["PAGE", "PICTURE", "draw", "experiment_tables", "write"]
+__all__ = ["PAGE", "PICTURE", "draw", "experiment_tables", "target_table", "write"]
 
 PAGE = Path(__file__).parents[1] / "docs" / "compression.md"
 PICTURE = PAGE.with_name("resnet20-curves.svg")
@@ -16,10 +16,52 @@ PICTURE = PAGE.with_name("resnet20-curves.svg")
 _SHOWN = "resnet20"
 
 
+#: What was wanted: of which experiment, a share of which number, and most points lost.
+_TARGETS = {
+    "resnet20-penni": ("flops_cut", 0.6, 0.5),
+    "resnet20-6-0.60": ("sparsity", 0.6, 1.5),
+    "resnet20-6-0.85": ("sparsity", 0.85, 4.0),
+    "resnet8-6-0.60": ("sparsity", 0.6, 1.5),
+    "resnet56-penni": ("flops_cut_as_penni", 0.794, 0.2),
+}
+_SHARES = {
+    "flops_cut": "of operations cut",
+    "flops_cut_as_penni": "of operations cut, as PENNI counts",
+    "sparsity": "of ternary coefficients zero",
+}
+#: A share of zeros is asked for of all layers but the last, and what shrinking takes away was zero: so much less may be left.
+_NEARLY = 0.02
+#: Least share of test images on which integers and the trained twin name the same class.
+_AGREEMENT = 0.999
+
+
 def write(stored):
     """Write both anew from what is stored."""
-    replace_file(PAGE, page_with(PAGE.read_text(), experiment_tables(stored)))
+    replace_file(PAGE, page_with(PAGE.read_text(), [target_table(stored), *experiment_tables(stored)]))
     write_picture(PICTURE, lambda: draw(stored))
+
+
+def target_table(stored):
+    """``(title, headings, rows)`` of strings: what was wanted of a list of experiments, and what came."""
+    found = {record["name"]: record for record in stored}
+    rows = []
+    for name, (key, share, most) in _TARGETS.items():
+        wanted = f"{share:.1%} {_SHARES[key]}, at most {most:g} points lost"
+        if name not in found:
+            rows.append([name, wanted, "not run", ""])
+            continue
+        record = found[name]
+        after = "accuracy_float" if record["accuracy_integer"] is None else "accuracy_integer"
+        enough = record[key] >= share - (_NEARLY if key == "sparsity" else 0)
+        lost = _lost(record, after)
+        met = "yes" if enough and float(lost) <= most else "no"
+        rows.append([name, wanted, f"{record[key]:.1%}, {lost} points lost", met])
+    agreements = [record["agreement"] for record in _of(stored, "escalate")]
+    if agreements:
+        least = min(agreements)
+        wanted = f"integers and twin name the same class on {_AGREEMENT:.1%} of the test images"
+        rows.append(["all", wanted, f"{least:.2%} or more", "yes" if least >= _AGREEMENT else "no"])
+    return "What was wanted", ["experiment", "wanted", "came", "met"], rows
 
 
 def experiment_tables(stored):

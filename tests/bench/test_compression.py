@@ -11,7 +11,7 @@ pytest.importorskip("torch")
 
 
 from bench import compression, compression_page
-from bench.compression_page import PAGE, experiment_tables
+from bench.compression_page import PAGE, experiment_tables, target_table
 from bench.page import page_with
 from fpga.pictures import write_picture
 from sw.compression.escalate import EscalateSettings
@@ -56,7 +56,8 @@ QUICK = {
 def test_the_page_and_the_picture_show_what_is_stored(tmp_path):
     text = PAGE.read_text()
     assert page_with(text, [("other", ["a"], [["b"]])]) != text
-    assert page_with(text, experiment_tables(STORED)) == text, "run `python -m bench.compression`"
+    found = [target_table(STORED), *experiment_tables(STORED)]
+    assert page_with(text, found) == text, "run `python -m bench.compression`"
     write_picture(tmp_path / "now.svg", lambda: compression_page.draw(STORED))
     assert (tmp_path / "now.svg").read_bytes() == compression_page.PICTURE.read_bytes(), (
         "run `python -m bench.compression`"
@@ -75,6 +76,22 @@ def test_uniform_weights_are_set_beside_our_best():
     found = dict(zip(headings, row, strict=True))
     assert found["best of ours, no more bits"].endswith(f"({ours['name']})")
     assert found["no more cycles"] == "none"
+
+
+def test_targets_are_met_or_not():
+    ours = next(record for record in STORED if record["name"] == "resnet20-6-0.60")
+    dense = ours["accuracy_dense"]
+    cases = {
+        (0.6, dense - 0.0149, 0.9991): ("yes", "yes"),
+        (0.6, dense - 0.0161, 0.9991): ("no", "yes"),
+        (0.5, dense, 0.9989): ("no", "no"),
+    }
+    for (zeros, accuracy, agreement), wanted in cases.items():
+        changed = {"sparsity": zeros, "accuracy_integer": accuracy, "agreement": agreement}
+        _, _, rows = target_table([ours | changed])
+        found = {row[0]: row[3] for row in rows}
+        assert (found["resnet20-6-0.60"], found["all"]) == wanted and found["resnet56-penni"] == ""
+    assert set(compression_page._TARGETS) <= set(compression.EXPERIMENTS)
 
 
 def _but_precision(settings):
