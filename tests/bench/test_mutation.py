@@ -29,6 +29,42 @@ def test_every_file_has_tests():
     assert all((ROOT / "hw" / f"{name}.py").exists() for name in mutation.SUITES)
 
 
+PARTS = """WIDTH = 8
+
+def packed(numbers):
+    return np.packbits(numbers)
+
+def sums(first, second):
+    return first + second
+
+class Adder:
+    def __init__(self):
+        self.width = 9
+
+    @staticmethod
+    def model(numbers):
+        return sum(numbers)
+
+    def elaborate(self, platform):
+        def carry(bit):
+            return bit & 1
+        return carry(2)
+"""
+
+
+def test_what_software_reads_is_not_gateware_alone():
+    lines = PARTS.splitlines()
+    alone = {
+        line.strip() for number, line in enumerate(lines, 1) if mutation.of_gateware_alone(PARTS, number)
+    }
+    assert {line for line in alone if line.startswith(("return", "self", "WIDTH"))} == {
+        "return first + second",
+        "self.width = 9",
+        "return bit & 1",
+        "return carry(2)",
+    }
+
+
 @pytest.fixture
 def tree(tmp_path, monkeypatch):
     nothing = "def test_nothing():\n    pass\n"
