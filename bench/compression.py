@@ -116,7 +116,10 @@ EXPERIMENTS = {
     **_curve("resnet20", 6, **_RESNET20),
     # The bases that `farthing compress` chooses: three of five multiplications go with the three that an output channel does not use.
     "resnet20-2-of-5-0.60": Experiment(**_RESNET20, recipe=_escalate(5, 0.6, kept=2)),
-    "resnet20-penni": Experiment(**_RESNET20, recipe=_penni(5, 0.73)),
+    **{
+        f"resnet20-penni-{zeros:.2f}": Experiment(**_RESNET20, recipe=_penni(5, zeros))
+        for zeros in (0.6, 0.73)
+    },
     **_curve("resnet8", 6, **_RESNET8),
     **_uniform_points("resnet20", **_RESNET20),
     **_curve("resnet20", 5, **_RESNET20),
