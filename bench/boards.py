@@ -17,10 +17,11 @@ from hw.config import Config
 
 from .page import page_with, to_rich
 
-__all__ = ["BUILDS", "PAGE", "RESULT", "measure", "table"]
+__all__ = ["BUILDS", "COMMAND", "PAGE", "RESULT", "measure", "table"]
 
 RESULT = Path(__file__).parent / "results" / "boards.json"
 PAGE = Path(__file__).parents[1] / "docs" / "boards.md"
+COMMAND = "python -m bench.boards"
 #: The preset that each board is built with.
 BUILDS = {"ulx3s-25f": "small", "ulx3s-85f": "ulx3s-85f", "ecpix5-85f": "tiny", "tang-nano-9k": "nano"}
 
@@ -77,7 +78,7 @@ def main(only, tables):
         results = {name: results[name] for name in BUILDS if name in results}
         RESULT.write_text(json.dumps(results, indent=2) + "\n")
     Console(width=110).print(to_rich(table(results)))
-    PAGE.write_text(page_with(PAGE.read_text(), [table(results)]))
+    PAGE.write_text(page_with(PAGE.read_text(), [table(results)], command=COMMAND))
 
 
 if __name__ == "__main__":

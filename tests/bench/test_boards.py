@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bench.boards import BUILDS, PAGE, RESULT, table
+from bench.boards import BUILDS, COMMAND, PAGE, RESULT, table
 from bench.page import page_with
 from fpga.boards import BOARDS
 from fpga.resources import count_resources
@@ -33,5 +33,5 @@ def test_stored_resources_are_those_of_the_gateware(name):
 
 def test_the_page_shows_what_is_stored():
     text = PAGE.read_text()
-    assert page_with(text, []) != text
-    assert page_with(text, [table(STORED)]) == text, "run `python -m bench.boards --tables`"
+    assert page_with(text, [], command=COMMAND) != text
+    assert page_with(text, [table(STORED)], command=COMMAND) == text, "run `python -m bench.boards --tables`"
