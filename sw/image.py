@@ -122,7 +122,9 @@ def read_image(path):
 def parse_image(content):
     """The ``Program`` of an image's bytes; raises ``ImageError``."""
     if not content.startswith(MAGIC[: len(content)]) or not content:
-        raise ImageError(f"not a farthing image: expected it to start with {MAGIC!r}, got {content[:8]!r}")
+        raise ImageError(
+            f"not a farthing image: expected it to start with {MAGIC!r}, got {content[:8]!r}; farthing compile makes one"
+        )
     if len(content) < _START.size:
         raise ImageError(f"truncated: expected at least {_START.size} bytes, got {len(content)}")
     _, version, header_length, length = _START.unpack_from(content)

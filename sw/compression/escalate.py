@@ -90,7 +90,13 @@ class SearchedEscalateSettings(EscalateSettings):
 
 
 def first_ternary(network, settings):
-    """``network`` with ternary coefficients as ``EscalateSettings`` plan them, before any training of them."""
+    """``network`` with ternary coefficients as ``EscalateSettings`` plan them, before any training of them.
+
+    Raises
+    ------
+    ValueError
+        If no layer gets any.
+    """
     plans = plan_layers(
         network,
         bases=settings.bases,
@@ -99,7 +105,13 @@ def first_ternary(network, settings):
         planes=settings.planes,
         last_planes=settings.last_planes,
     )
-    return ternary_network(network, plans)
+    made = ternary_network(network, plans)
+    if not ternary_units(made):
+        raise ValueError(
+            "expected a layer for ternary coefficients, got none: first and depthwise layers, and those of fewer than four channels a group, "
+            "keep 8-bit weights; use --recipe micronet"
+        )
+    return made
 
 
 def train_ternary(network, settings, run, *, start=None):

@@ -95,7 +95,13 @@ class Assembly:
         return self.add(Draft.of(layer, weight), (len(channels), -(-height // step), -(-width // step)))
 
     def network(self, output):
-        """The network, in evaluation mode; ``output`` is the tensor that every other leads to."""
+        """The network, in evaluation mode; ``output`` is the tensor that every other leads to.
+
+        Raises
+        ------
+        ValueError
+            If no layer has weights, or one of them is no finite number.
+        """
         waiting = {
             name: part.layer if isinstance(part, Draft) else part for name, part in self._parts.items()
         }
@@ -106,4 +112,20 @@ class Assembly:
             order.append(waiting.pop(name))
             made.add(name)
         units = {name: part.unit() for name, part in self._parts.items() if isinstance(part, Draft)}
+        if not units:
+            raise ValueError(
+                "expected a convolution or a fully connected layer, got none: there is nothing to compress"
+            )
+        _require_finite(units)
         return Network(self.pixels, order, units).eval()
+
+
+def _require_finite(units):
+    for name, unit in units.items():
+        for part, numbers in unit.state_dict().items():
+            wrong = int((~numbers.isfinite()).sum())
+            if wrong:
+                raise ValueError(
+                    f"layer {name}: expected finite numbers, got NaN or infinity in {wrong} of {numbers.numel()} of {part}; "
+                    "take the weights from before their training diverged"
+                )

@@ -76,9 +76,13 @@ def import_program(path, pixels=None):
     ------
     ValueError
         As ``import_torch``, and if the file holds no program.
+    OSError
+        If it cannot be read.
     """
     try:
         program = torch.export.load(Path(path))
+    except OSError:
+        raise
     except Exception as error:
         raise ValueError(
             f"{path}: expected a program of torch.export.save, got {first_line(error)}; save it anew"

@@ -36,7 +36,9 @@ def load_model(source, *, input_shape=None, pixels=None, weights=None):
     Raises
     ------
     ValueError
-        In one line, if an operation has no layer, or a file is none of these.
+        In one line, if an operation has no layer, a file is none of these, or a weight is no finite number.
+    OSError
+        If a file cannot be read.
     """
     if isinstance(source, str) and source in names():
         name, source = source, build(source)

@@ -111,9 +111,13 @@ def plain(path, input_shape=None):
     ------
     ValueError
         If it is no such file, is older than operator set 13, or leaves the size of images open.
+    OSError
+        If it cannot be read.
     """
     try:
         model = onnx.load(path)
+    except OSError:
+        raise
     except Exception as error:
         raise ValueError(
             f"{path}: expected an ONNX file, got {str(error).splitlines()[0]}; export it anew"

@@ -110,6 +110,8 @@ def read_state(path):
     ------
     ValueError
         If the file holds no such thing.
+    OSError
+        If it cannot be read.
     """
     try:
         # What is warned of is refused.
@@ -120,10 +122,13 @@ def read_state(path):
             f"{path}: expected a state dict of torch.save, got other things than tensors, whose loading could run code; "
             "save module.state_dict()"
         ) from error
+    except OSError:
+        raise
     except Exception as error:
-        lines = str(error).splitlines() or [type(error).__name__]
+        # What the errors of a pickle say helps nobody.
+        got = str(error).splitlines()[0] if isinstance(error, RuntimeError) else "something else"
         raise ValueError(
-            f"{path}: expected a state dict of torch.save, got {lines[0]}; save module.state_dict()"
+            f"{path}: expected a state dict of torch.save, got {got}; save module.state_dict()"
         ) from error
     state = state.get("state_dict", state) if isinstance(state, dict) else None
     if not state or not all(isinstance(value, torch.Tensor) for value in state.values()):
@@ -145,6 +150,8 @@ def load_weights(module, path):
     ------
     ValueError
         If the file holds no such thing, or a name or shape is not the module's.
+    OSError
+        If it cannot be read.
     """
     state = read_state(path)
     own = module.state_dict()

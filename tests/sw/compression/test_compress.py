@@ -9,7 +9,7 @@ import torch
 from hw.config import PRESETS
 from sim.reference import run as reference
 from sw.compression.compress import compress
-from sw.compression.escalate import EscalateSettings
+from sw.compression.escalate import EscalateSettings, first_ternary
 from sw.compression.exact import integer_accuracy
 from sw.compression.outline import outline
 from sw.compression.penni import PenniSettings
@@ -225,3 +225,14 @@ def test_plans_follow_the_layers():
     }
     energies = plan_layers(dense(), energy=0.99)
     assert all(energies[name].bases == energies[name].kept > 4 for name in ("down", "add", "swish"))
+
+
+def test_no_layer_for_ternary_coefficients():
+    stem = ConvolutionLayer(
+        name="stem", input="input", inputs=3, outputs=4, kernel=(3, 3), padding=(1, 1, 1, 1)
+    )
+    network = new_network(PIXELS, [stem, AverageLayer(name="average", input="stem")])
+    with pytest.raises(
+        ValueError, match=r"^expected a layer for ternary coefficients, got none: .*; use --recipe micronet"
+    ):
+        first_ternary(network, EscalateSettings())

@@ -45,3 +45,28 @@ def test_what_is_none_of_these(tmp_path):
         load_model("resnet21")
     with pytest.raises(ValueError, match=r"weights for a module only, got some for model\.onnx"):
         load_model("model.onnx", weights="weights.pt")
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers(tmp_path, wrong):
+    model = Model()
+    model.convolution(3, 8)
+    model.constants["constant0"][5, 1, 2, 0] = wrong
+    model.save(tmp_path / "model.onnx")
+    message = r"^layer node0: expected finite numbers, got NaN or infinity in 1 of 216 of weight; take the weights from before"
+    with pytest.raises(ValueError, match=message):
+        load_model(tmp_path / "model.onnx", pixels=PIXELS)
+    module = trained(nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8)))
+    module[1].running_var[3] = wrong
+    with pytest.raises(
+        ValueError, match=r"^layer 0: expected finite numbers, got NaN or infinity in 1 of 8 of "
+    ):
+        load_model(module, input_shape=SHAPE)
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "model.pt2", "model.model"])
+def test_a_file_that_is_not_there(tmp_path, name):
+    with pytest.raises(FileNotFoundError):
+        load_model(tmp_path / name)
+    with pytest.raises(FileNotFoundError):
+        load_model("resnet8", weights=tmp_path / "weights.pt")
