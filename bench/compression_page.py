@@ -78,7 +78,8 @@ def draw(stored):
     for record in _of(records, "escalate"):
         kept = record["settings"]["escalate"]["kept"]
         bases = record["bases"] if kept is None else f"{kept} of {record['bases']}"
-        lines.setdefault(f"ternary, {bases} bases", []).append(record)
+        longer = f", {record['epochs']} epochs" if record["name"].endswith("-long") else ""
+        lines.setdefault(f"ternary, {bases} bases{longer}", []).append(record)
     if uniform := _of(records, "uniform"):
         lines["uniform, 2 to 4 bits, ideal cycles"] = uniform
     for key, panel in panels.items():
