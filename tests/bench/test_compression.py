@@ -111,6 +111,13 @@ def test_stored_experiments_are_still_the_same():
         )
 
 
+def test_the_readme_says_what_is_stored():
+    (record,) = (record for record in STORED if record["name"] == "resnet20-penni-0.73")
+    lost = 100 * (record["accuracy_dense"] - record["accuracy_float"])
+    cut = f"{100 * record['flops_cut']:.1f} % fewer operations in ResNet-20 for {lost:.2f} points"
+    assert cut in (PAGE.parents[1] / "README.md").read_text()
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", QUICK)
 def test_an_experiment_is_measured(name, tmp_path, monkeypatch):
