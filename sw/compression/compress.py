@@ -64,15 +64,18 @@ def compress(network, dataset, recipe, run, *, name="network", start=None):
             f"expected images of {'x'.join(map(str, network.pixels.shape))} as the network reads, "
             f"got {'x'.join(map(str, dataset.train_images.shape[1:]))}"
         )
-    run.about = recipe.labelled()
-    methods = list(zip(recipe.names(), recipe.methods, strict=True))
+    methods = list(zip(recipe.labelled(), recipe.names(), recipe.methods, strict=True))
+    run.about = {}
     if recipe.dense is None:
         network = run.phase("dense", lambda: network)
     else:
+        (label, _, settings), *methods = methods
+        run.about = {label: settings}
         network = run.train("dense", network, recipe.dense)
-        methods = methods[1:]
     run.teacher, integers, ternary = network, None, None
-    for method, settings in methods:
+    for label, method, settings in methods:
+        # Methods still to come change nothing of this one: checkpoints are good whatever they are.
+        run.about = run.about | {label: settings}
         if isinstance(settings, EscalateSettings):
             ternary = train_ternary(network, settings, run, start=start)
             network = train_integers(ternary, settings, run)

@@ -134,11 +134,14 @@ def train_ternary(network, settings, run, *, start=None):
         made = run.phase("ternary", first_ternary, network, settings)
     else:
         made = run.phase("ternary", copy.deepcopy, start)
-    zeros = _searched(made, settings, run) if isinstance(settings, SearchedEscalateSettings) else {}
+    searched = isinstance(settings, SearchedEscalateSettings)
+    zeros = _searched(made, settings, run) if searched else {}
     return run.train(
         "ternary-retrain",
         made,
         settings.retraining,
+        # A search counts the cycles of integers.
+        later=("refining", *(() if searched else ("calibration", "limits"))),
         on_step=_ramp(made, settings, zeros),
     )
 

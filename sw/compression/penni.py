@@ -72,6 +72,7 @@ def penni(network, settings, run):
         "retrain",
         made,
         settings.retraining,
+        later=("zeros", "deviations", "tuning"),
         penalty=lambda trained: settings.penalty * coefficient_penalty(trained),
         on_epoch=lambda trained, epoch: alternate(trained, epoch, settings.interval),
     )

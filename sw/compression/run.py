@@ -1,5 +1,6 @@
 """A compression under way: named phases with time, accuracy and zeros, and training that can be resumed."""
 
+import dataclasses
 import itertools
 import time
 from dataclasses import dataclass, field
@@ -45,7 +46,7 @@ class Run:
     progress: object = None
     #: Images of the test split that accuracies are measured on; ``None`` is all.
     test_images: int | None = None
-    #: What the phases do: a checkpoint of a run that did something else is refused.
+    #: What the phases do, settings by name, those of the method under way last: a checkpoint of a run that did something else is refused.
     about: object = None
     #: Network before compression, which teaches trainings whose settings distil.
     teacher: object = None
@@ -79,8 +80,16 @@ class Run:
         """File for a checkpoint of the phase that is under way, or ``None``."""
         return None if self.folder is None else Path(self.folder) / f"{self._current}.checkpoint"
 
-    def train(self, name, network, settings, **hooks):
-        """Train ``network`` in place as the phase ``name``, as above; ``hooks`` as for ``sw.training.train``. Returns it."""
+    def train(self, name, network, settings, *, later=(), **hooks):
+        """Train ``network`` in place as the phase ``name``, as above. Returns it.
+
+        Parameters
+        ----------
+        later : sequence of str
+            Settings of the method under way that phases after this one look at: whatever they are, a checkpoint of this one is good.
+        hooks
+            As for ``sw.training.train``.
+        """
         name = self._free(name)
         self._show(name, 0.0, "")
         epochs = train(
@@ -89,7 +98,7 @@ class Run:
             settings,
             teacher=None if settings.distillation is None else self.teacher,
             checkpoint=None if self.folder is None else Path(self.folder) / f"{name}.checkpoint",
-            about=self.about,
+            about=self._about(later),
             progress=lambda fraction, text: self._show(name, fraction, text),
             **hooks,
         )
@@ -107,6 +116,14 @@ class Run:
     def accuracy(self, network):
         """Share of the test images that ``network`` classifies rightly."""
         return accuracy(network, *self.test_split())
+
+    def _about(self, later):
+        if self.about is None or not later:
+            return self.about
+        method = next(reversed(self.about))
+        settings = self.about[method]
+        members = (member.name for member in dataclasses.fields(settings))
+        return self.about | {method: {name: getattr(settings, name) for name in members if name not in later}}
 
     def _free(self, name):
         before = {phase.name for phase in self.phases}

@@ -63,7 +63,11 @@ def slim(network, settings, run):
     """
     made = copy.deepcopy(network)
     run.train(
-        "slim", made, settings.sparsifying, penalty=lambda trained: settings.penalty * gain_sum(trained)
+        "slim",
+        made,
+        settings.sparsifying,
+        later=("sparsity", "least", "tuning"),
+        penalty=lambda trained: settings.penalty * gain_sum(trained),
     )
     made = run.phase("slim-prune", without_small_gains, made, settings)
     return run.train("slim-tune", made, settings.tuning)

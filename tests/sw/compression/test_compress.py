@@ -120,20 +120,47 @@ def test_a_killed_run_goes_on_where_it_was(whole, tmp_path, phase):
     assert [phase.name for phase in again.phases] == PHASES
 
 
-def test_checkpoints_of_another_compression_are_refused(tmp_path):
-    """Even where they are of a training whose own settings are the same."""
-
+def _killed_in(phase, folder):
     def stop(name, fraction, text):
-        if fraction > 0.3:
+        if name == phase and fraction > 0.3:
             raise Killed
 
     with pytest.raises(Killed):
-        made(tmp_path, progress=stop)
+        made(folder, progress=stop)
+
+
+def test_checkpoints_of_another_compression_are_refused(tmp_path):
+    """Even where they are of a training whose own settings are the same."""
+    _killed_in("ternary-retrain", tmp_path)
     sparser = RECIPE.changed(EscalateSettings, sparsity=0.7)
     with pytest.raises(
         ValueError, match=r"with about\.escalate\.sparsity 0\.7, got one with 0\.6: delete it"
     ):
         made(tmp_path, sparser)
+    longer = dataclasses.replace(TRAINING, epochs=3)
+    with pytest.raises(
+        ValueError, match=r"retrain\.checkpoint: .* with about\.train\.training\.epochs 3, got one with 12"
+    ):
+        (tmp_path / "dense.checkpoint").unlink()
+        made(tmp_path, RECIPE.changed(TrainSettings, training=longer))
+
+
+def test_phases_before_a_change_are_not_run_again(tmp_path):
+    """Neither those of methods before, nor those of the same method that do not look at the setting."""
+
+    made(tmp_path)
+
+    def trained_again(recipe, *changed):
+        for phase in changed:
+            (tmp_path / f"{phase}.checkpoint").unlink()
+        kept = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+        again = made(tmp_path, recipe)
+        assert {path: path.stat().st_mtime_ns for path in kept} == kept
+        return network_bytes(again.integers)
+
+    finer = RECIPE.changed(EscalateSettings, refining=dataclasses.replace(ESCALATE.refining, epochs=1))
+    assert trained_again(finer, "refine") == network_bytes(made(recipe=finer).integers)
+    trained_again(RECIPE.changed(PenniSettings, zeros=0.5), "tune", "ternary-retrain", "refine")
 
 
 def test_penni_alone_makes_no_integers():
