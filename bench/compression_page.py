@@ -81,7 +81,8 @@ def draw(stored):
         longer = f", {record['epochs']} epochs" if record["name"].endswith("-long") else ""
         lines.setdefault(f"ternary, {bases} bases{longer}", []).append(record)
     if uniform := _of(records, "uniform"):
-        lines["uniform, 2 to 4 bits, ideal cycles"] = uniform
+        bits = ", ".join(str(record["weight_bits"]) for record in uniform)
+        lines[f"uniform, bits: {bits}; ideal cycles"] = uniform
     for key, panel in panels.items():
         for number, (name, points) in enumerate(lines.items()):
             panel.plot(
