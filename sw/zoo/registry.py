@@ -126,7 +126,8 @@ def read_state(path):
         raise
     except Exception as error:
         # What the errors of a pickle say helps nobody.
-        got = str(error).splitlines()[0] if isinstance(error, RuntimeError) else "something else"
+        lines = str(error).splitlines() if isinstance(error, RuntimeError) else []
+        got = lines[0] if lines else "something else"
         raise ValueError(
             f"{path}: expected a state dict of torch.save, got {got}; save module.state_dict()"
         ) from error

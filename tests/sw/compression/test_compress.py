@@ -137,12 +137,12 @@ def test_checkpoints_of_another_compression_are_refused(tmp_path):
         ValueError, match=r"with about\.escalate\.sparsity 0\.7, got one with 0\.6: delete it"
     ):
         made(tmp_path, sparser)
-    longer = dataclasses.replace(TRAINING, epochs=3)
+    shorter = dataclasses.replace(TRAINING, epochs=3)
+    (tmp_path / "dense.checkpoint").unlink()
     with pytest.raises(
         ValueError, match=r"retrain\.checkpoint: .* with about\.train\.training\.epochs 3, got one with 12"
     ):
-        (tmp_path / "dense.checkpoint").unlink()
-        made(tmp_path, RECIPE.changed(TrainSettings, training=longer))
+        made(tmp_path, RECIPE.changed(TrainSettings, training=shorter))
 
 
 def test_phases_before_a_change_are_not_run_again(tmp_path):
