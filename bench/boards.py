@@ -23,7 +23,13 @@ RESULT = Path(__file__).parent / "results" / "boards.json"
 PAGE = Path(__file__).parents[1] / "docs" / "boards.md"
 COMMAND = "python -m bench.boards"
 #: The preset that each board is built with.
-BUILDS = {"ulx3s-25f": "small", "ulx3s-85f": "ulx3s-85f", "ecpix5-85f": "tiny", "tang-nano-9k": "nano"}
+BUILDS = {
+    "ulx3s-25f": "small",
+    "ulx3s-85f": "ulx3s-85f",
+    "ecpix5-85f": "tiny",
+    "tang-nano-9k": "nano",
+    "icebreaker": "icebreaker",
+}
 
 
 def measure(name, folder):

@@ -48,7 +48,10 @@ CONFIGURATIONS = {
     "concentration": _SMALL,
     "tree": _SMALL.replace(accumulation="tree", rows=3, tables=1),
     "one": _SMALL.replace(pes=1, rows=1, kernel_height=1, kernel_width=1, pool_columns=0),
+    "serial": _SMALL.replace(accumulation="serial", rows=1, pes=1, requantisers=1, pool_columns=0),
 }
+#: Files whose components are part of both machines, and what the files of the serial machine begin with.
+_BOTH, _SERIAL = ("accelerator", "output_walk"), "serial_"
 #: What a file without a component is part of.
 _WHOLE = ("Accelerator", "AxiTop")
 _PREPARE = "hierarchy -top {top}; proc; flatten; memory; async2sync; dffunmap; opt_clean"
@@ -83,6 +86,8 @@ def write_netlists(name, folder):
     for label, config in CONFIGURATIONS.items():
         found = components(config)
         own = [part for part in found.values() if type(part).__module__ == f"hw.{name}"]
+        if own and name not in _BOTH and config.serial != name.startswith(_SERIAL):
+            continue
         for part in own or [found[whole] for whole in _WHOLE]:
             text = rtlil.convert(part, ports=_ports(part), emit_src=False)
             (folder / f"{type(part).__name__}-{label}.il").write_text(_numbered(text))

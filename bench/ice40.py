@@ -1,7 +1,7 @@
-"""How far the accelerator is from an iCE40UP5K, the part of the iCEBreaker: what small configurations take after synthesis.
+"""The iCEBreaker: what small configurations take of its iCE40UP5K after synthesis, which is why it has a machine of its own, and how fast networks are on that.
 
-``python -m bench.ice40`` synthesises the configurations below, about a minute each, prints the table and writes ``bench/results/ice40.json``
-and the table of ``docs/boards.md``; ``--tables`` writes the page of what is stored.
+``python -m bench.ice40`` synthesises the configurations below, about a minute each, runs one image of each network through the RTL of preset
+``icebreaker``, prints tables and writes ``bench/results/ice40.json`` and the tables of ``docs/boards.md``; ``--tables`` writes the page of what is stored.
 """
 
 import json
@@ -10,22 +10,40 @@ from collections import Counter
 from pathlib import Path
 
 import click
+from amaranth.back import rtlil
 from rich.console import Console
 
+from fpga.boards import find_board
+from fpga.ice40 import synthesis_script
 from fpga.tools import find_tool, run_tool
 from hw.accelerator import Accelerator
 from hw.config import Config
-from sim.simulators import to_verilog
+from sim.cycle_model import layer_cycles
+from sim.network import simulate
+from sw.compiler import compile_network
 
 from .page import page_with, to_rich
+from .workloads import build
 
-__all__ = ["COMMAND", "CONFIGURATIONS", "PAGE", "PART", "RESULT", "measure", "table"]
+__all__ = [
+    "COMMAND",
+    "CONFIGURATIONS",
+    "NETWORKS",
+    "PAGE",
+    "PART",
+    "RESULT",
+    "measure",
+    "network_table",
+    "run_network",
+    "table",
+]
 
 RESULT = Path(__file__).parent / "results" / "ice40.json"
 PAGE = Path(__file__).parents[1] / "docs" / "boards.md"
 COMMAND = "python -m bench.ice40"
 #: What an iCE40UP5K has.
-PART = {"logic_cells": 5280, "dsps": 8, "block_rams": 30}
+PART = {"logic_cells": 5280, "dsps": 8, "block_rams": 30, "large_rams": 4}
+_COUNTED = ("dsps", "block_rams", "large_rams")
 
 _NANO = Config.preset("nano")
 #: As little of everything as the machine works with.
@@ -47,32 +65,29 @@ _LEAST = _NANO.replace(
     bias_bits=24,
 )
 CONFIGURATIONS = {
+    "preset `icebreaker`": Config.preset("icebreaker"),
     "preset `nano`": _NANO,
     "as little as possible of everything": _LEAST,
     "the same for 1x1 kernels alone": _LEAST.replace(kernel_height=1, kernel_width=1),
 }
 
-#: The part has no distributed memory. Names of wires are hidden, and words written while they are read may be anything, as for ECP5.
-_SCRIPT = """read_verilog design.v
-synth_ice40 -dsp -spram -run begin:map_ram -top top
-setattr -unset ram_style t:$mem_v2
-setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2 r:CLK_ENABLE=1 %i
-synth_ice40 -dsp -spram -run map_ram:map_luts -top top
-rename -hide w:*
-synth_ice40 -dsp -spram -run map_luts: -top top
-write_json netlist.json
+#: Of ``bench.workloads``.
+NETWORKS = ("resnet8", "resnet20")
+
+_SCRIPT = f"""read_rtlil design.il
+{synthesis_script("top")}write_json netlist.json
 """
 
 
 def measure(component, *, time_limit=900):
-    """``logic_cells``, ``luts``, ``registers``, ``dsps`` and ``block_rams`` of a component after synthesis, whole numbers.
+    """``logic_cells``, ``luts``, ``registers``, ``dsps``, ``block_rams`` and ``large_rams`` of a component after synthesis, whole numbers.
 
     A logic cell is a LUT and a register; they share one only if the LUT feeds nothing but the register. Carry cells lie beside LUTs and
     are not counted, so place and route takes no fewer logic cells than these.
     """
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
-        (folder / "design.v").write_text(to_verilog(component))
+        (folder / "design.il").write_text(rtlil.convert(component, name="top", emit_src=False))
         (folder / "make.ys").write_text(_SCRIPT)
         run_tool(
             [find_tool("yosys"), "-q", "make.ys"], folder=folder, log=folder / "log", time_limit=time_limit
@@ -96,6 +111,7 @@ def measure(component, *, time_limit=900):
         "registers": len(data),
         "dsps": kinds["SB_MAC16"],
         "block_rams": kinds["SB_RAM40_4K"],
+        "large_rams": kinds["SB_SPRAM256KA"],
     }
 
 
@@ -109,6 +125,7 @@ def table(results):
         "of the part",
         "multipliers",
         "block RAMs",
+        "large RAMs",
     ]
     rows = [
         [
@@ -117,13 +134,61 @@ def table(results):
             f"{record['registers']:,}",
             f"{record['logic_cells']:,}",
             f"{record['logic_cells'] / PART['logic_cells']:.0%}",
-            str(record["dsps"]),
-            str(record["block_rams"]),
+            *(str(record[kind]) for kind in _COUNTED),
         ]
         for name, record in results.items()
     ]
-    part = ["iCE40UP5K", "", "", f"{PART['logic_cells']:,}", "", str(PART["dsps"]), str(PART["block_rams"])]
+    part = ["iCE40UP5K", "", "", f"{PART['logic_cells']:,}", "", *(str(PART[kind]) for kind in _COUNTED)]
     return "After synthesis for iCE40", headings, [*rows, part]
+
+
+def run_network(name, folder):
+    """One image of a network of ``bench.workloads`` through the RTL of preset ``icebreaker``; the simulation works in ``folder``.
+
+    Returns
+    -------
+    dict
+        ``zeros`` of the ternary coefficients, ``tensors`` compared, whether all were ``equal`` to the reference, and each layer's cycles
+        those of the cycle model (``exact``), ``cycles``, and ``bits`` of the image.
+    """
+    work, config = build(name), Config.preset("icebreaker")
+    program = compile_network(work.network, config)
+    run = simulate(program, work.network, work.images, config=config, work_dir=folder)
+    return {
+        "zeros": work.sparsity,
+        "tensors": run.tensors,
+        "equal": run.passed,
+        "exact": bool((run.layer_cycles == layer_cycles(program, work.tensors)).all()),
+        "cycles": int(run.cycles[0]),
+        "bits": program.bits,
+    }
+
+
+def network_table(results):
+    """``(title, headings, rows)`` of strings of what ``run_network`` found, by name."""
+    headings = [
+        "network",
+        "zero coefficients",
+        "bits of the image",
+        "tensors of the RTL equal",
+        "cycles, those of the model",
+        "ms",
+        "images a second",
+    ]
+    frequency = find_board("icebreaker").frequency
+    rows = [
+        [
+            name,
+            f"{record['zeros']:.0%}",
+            f"{record['bits']:,}",
+            f"{'all' if record['equal'] else 'not all'} {record['tensors']}",
+            f"{record['cycles']:,}, {'yes' if record['exact'] else 'no'}",
+            f"{1e3 * record['cycles'] / frequency:.0f}",
+            f"{frequency / record['cycles']:.1f}",
+        ]
+        for name, record in results.items()
+    ]
+    return f"Networks on the iCEBreaker at {frequency / 1e6:g} MHz", headings, rows
 
 
 @click.command()
@@ -134,12 +199,17 @@ def main(tables):
         results = json.loads(RESULT.read_text())
     else:
         results = {
-            name: {"configuration": config.to_dict(), **measure(Accelerator(config))}
-            for name, config in CONFIGURATIONS.items()
+            "synthesis": {
+                name: {"configuration": config.to_dict(), **measure(Accelerator(config))}
+                for name, config in CONFIGURATIONS.items()
+            },
+            "networks": {name: run_network(name, Path("build") / "ice40" / name) for name in NETWORKS},
         }
         RESULT.write_text(json.dumps(results, indent=2) + "\n")
-    Console(width=110).print(to_rich(table(results)))
-    PAGE.write_text(page_with(PAGE.read_text(), [table(results)], command=COMMAND))
+    found = [network_table(results["networks"]), table(results["synthesis"])]
+    for one in found:
+        Console(width=110).print(to_rich(one))
+    PAGE.write_text(page_with(PAGE.read_text(), found, command=COMMAND))
 
 
 if __name__ == "__main__":

@@ -31,6 +31,8 @@ _ARGUMENTS = {
     "divisor": 16,
     "first_pe": 0,
     "in_flight": 4,
+    "piece_bits": 8,
+    "pieces": 4,
     "readers": 2,
     "shape": 8,
     "timeout": 4096,

@@ -54,14 +54,22 @@ _INTERFACES = "tests/bench/test_interfaces.py"
 _DEVICE = ["tests/sim/test_convolution.py", "tests/sim/test_network.py"]
 #: Tests of a file of ``hw/`` that has none of its name.
 SUITES = {
-    "accelerator": ["tests/sim/test_network.py"],
+    "accelerator": ["tests/sim/test_network.py", "tests/sim/test_serial_machine.py"],
     "axi_accelerator": ["tests/hw/test_axi.py"],
     "axi_lite": ["tests/hw/test_axi.py", "tests/formal/test_streams.py"],
     "axi_registers": ["tests/hw/test_axi.py"],
     "axi_stream": ["tests/hw/test_axi.py", "tests/formal/test_streams.py"],
     "block": ["tests/hw/test_relay.py", *_DEVICE],
     "double_buffer": ["tests/hw/test_buffers.py"],
-    "config": ["tests/fpga/test_cli.py", "tests/hw/test_pe.py", "tests/hw/test_requantiser.py", *_DEVICE],
+    "config": [
+        *(
+            "tests/hw/test_config.py",
+            "tests/fpga/test_cli.py",
+            "tests/hw/test_pe.py",
+            "tests/hw/test_requantiser.py",
+        ),
+        *_DEVICE,
+    ],
     "formats": ["tests/hw/test_coefficients.py", "tests/hw/test_sequencer.py", *_DEVICE],
     "frame_receiver": ["tests/hw/test_link.py"],
     "frame_serializer": ["tests/hw/test_frame_serializer.py", "tests/hw/test_link.py"],
@@ -75,6 +83,7 @@ SUITES = {
     "ring": ["tests/formal/test_ring.py", "tests/hw/test_pe.py"],
     "run_order": ["tests/hw/test_link.py", "tests/hw/test_axi.py"],
     "skid": ["tests/hw/test_buffers.py"],
+    "serial_machine": ["tests/sim/test_serial_machine.py"],
     "settled": ["tests/hw/test_mac.py"],
     "taps": ["tests/hw/test_mac.py"],
 }
@@ -257,9 +266,11 @@ def mutation_tables(stored):
     ]
 
 
-def _result(found, seed):
+def _result(found, seed, stored):
+    """What is stored with what was found; ``stored`` has what was known of other files."""
     explained = tomllib.loads(EXPLAINED.read_text()) if EXPLAINED.exists() else {}
-    survivors, files = [], {}
+    files = {name: part for name, part in stored.get("files", {}).items() if name not in found}
+    survivors = [survivor for survivor in stored.get("survivors", ()) if survivor["file"] in files]
     for name, part in found.items():
         files[name] = {
             "places": part["places"],
@@ -280,15 +291,17 @@ def _result(found, seed):
                 )
     return {
         **{column: sum(part[column] for part in files.values()) for column in _COLUMNS[1:]},
-        "survivors": survivors,
-        "files": files,
+        "survivors": sorted(survivors, key=lambda survivor: (survivor["file"], survivor["line"])),
+        "files": dict(sorted(files.items())),
         "seed": seed,
         "date": time.strftime("%Y-%m-%d"),
     }
 
 
 @click.command()
-@click.option("--only", multiple=True, help="Files of hw/, without their ending.")
+@click.option(
+    "--only", multiple=True, help="Files of hw/, without their ending; what is known of others stays."
+)
 @click.option("--count", default=10, show_default=True, type=click.IntRange(1), help="Mutants of each file.")
 @click.option("--seed", default=2, show_default=True, help="Of the choice.")
 def main(only, count, seed):
@@ -303,14 +316,16 @@ def main(only, count, seed):
     os.chdir(tree)
     os.environ["PYTHONPATH"] = str(tree)
     found = {name: run_mutants(name, count, seed, tree, folder) for name in only or names}
-    result = _result(found, seed)
+    result = _result(found, seed, json.loads(RESULT.read_text()) if only else {})
     console = Console()
     for survivor in result["survivors"]:
-        console.print(f"hw/{survivor['file']}.py {survivor['line']}: {survivor['change']}", markup=False)
-    console.print(f"caught {result['killed']} of {result['mutants']}")
-    if not only:
-        replace_file(RESULT, json.dumps(result, indent=1) + "\n")
-        replace_file(PAGE, page_with(PAGE.read_text(), mutation_tables(result)))
+        if survivor["file"] in found:
+            console.print(f"hw/{survivor['file']}.py {survivor['line']}: {survivor['change']}", markup=False)
+    console.print(
+        f"caught {result['killed']} of {result['mutants']}, what was known of other files among them"
+    )
+    replace_file(RESULT, json.dumps(result, indent=1) + "\n")
+    replace_file(PAGE, page_with(PAGE.read_text(), mutation_tables(result)))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from fpga.ecp5 import ECP5
 from fpga.family import Family
 from fpga.floorplan import LFE5U_85F, Part
 from fpga.gowin import GOWIN
+from fpga.ice40 import ICE40
 
 __all__ = ["BOARDS", "Board", "find_board"]
 
@@ -41,6 +42,8 @@ class Board:
     block_rams: int
     #: What openFPGALoader calls it.
     loader: str = "ulx3s"
+    #: Bitstreams go to the flash that the part starts from: nothing else of it is wired to the USB bridge.
+    flash: bool = False
     #: Crystal of the board, in Hz.
     crystal: int = 25_000_000
     #: Clock of the accelerator, in Hz.
@@ -134,6 +137,20 @@ BOARDS = {
             crystal=27_000_000,
             # That of the crystal.
             frequency=27_000_000,
+        ),
+        Board(
+            name="icebreaker",
+            module="icebreaker",
+            platform="ICEBreakerPlatform",
+            led="led_g",
+            family=ICE40,
+            luts=5_280,
+            dsps=8,
+            block_rams=30,
+            loader="ice40_generic",
+            flash=True,
+            crystal=12_000_000,
+            frequency=24_000_000,
         ),
     )
 }

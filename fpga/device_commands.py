@@ -76,7 +76,7 @@ def program(bitstream, board_name, preset, time_limit):
     """Load a bitstream into a board.
 
     BITSTREAM is a file, or the folder of a build; without it, it is that of farthing build with the same --board and
-    --preset. It stays until the power goes.
+    --preset. It stays until the power goes; an iCEBreaker keeps it.
     """
     from fpga.presets import find_config
     from fpga.programming import find_bitstream, program_board

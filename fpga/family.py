@@ -17,13 +17,16 @@ class Family(ABC):
     products : tuple of str
         Endings of the files that the last tool writes; the first is what a board is programmed with.
     bels : dict of str to str
-        What nextpnr's report calls ``luts``, ``registers``, ``dsps`` and ``block_rams``.
+        What nextpnr's report calls ``luts``, ``registers``, ``dsps`` and ``block_rams``; ``registers`` only where they are
+        not part of what it calls LUTs, and ``large_rams`` only where there are some.
     least : dict of str to dict
         Of the same, without registers: cells of Yosys' statistics, and how many of the resource each takes at least.
     netlist : str or None
         The file between synthesis and place and route in which a floorplan gives cells their places.
     choices : bool
         Place and route heeds ``placer`` and ``rip_up`` of a ``Board``.
+    resets : bool
+        The component that drives the ``sync`` domain resets it, asynchronously, until the clock is up. Otherwise the domain has no reset.
     estimated : bool
         ``fpga.resources`` counts what a configuration takes of this family.
     """
@@ -35,6 +38,7 @@ class Family(ABC):
     least: dict
     netlist: str | None = None
     choices: bool = False
+    resets: bool = False
     estimated: bool = False
 
     def create_platform(self, platform):

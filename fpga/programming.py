@@ -52,7 +52,7 @@ def find_bitstream(path, board_name=None):
 
 
 def program_board(file, board, *, time_limit=300):
-    """Load a bitstream into the FPGA of a board that is connected; it is lost with the power.
+    """Load a bitstream into a board that is connected. It is lost with the power, unless the board takes it from its ``flash``.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def program_board(file, board, *, time_limit=300):
     tool = find_tool("openFPGALoader")
     folder = Path(tempfile.gettempdir())
     run_tool(
-        [tool, "-b", board.loader, str(Path(file).absolute())],
+        [tool, "-b", board.loader, *(["-f"] if board.flash else []), str(Path(file).absolute())],
         folder=folder,
         log=folder / "farthing-openFPGALoader.log",
         time_limit=time_limit,

@@ -14,6 +14,7 @@ _TITLES = {
     "registers": "registers",
     "dsps": "multipliers",
     "block_rams": "block RAMs",
+    "large_rams": "large RAMs",
 }
 
 
@@ -68,11 +69,13 @@ def read_place_and_route(path, family):
             "required_mhz": round(clock["constraint"], 2),
         }
         for net, clock in sorted(report["fmax"].items())
+        # Multipliers without registers of their own, on no clock.
+        if not net.startswith("$PACKER_GND_NET")
     }
     paths = {
         path["from"]: [_step(step) for step in path["path"]]
         for path in report["critical_paths"]
-        if path["from"] == path["to"]
+        if path["from"] == path["to"] and "$PACKER_GND_NET" not in path["from"]
     }
     return {"resources": resources, "clocks": clocks, "critical_path": paths}
 
@@ -113,9 +116,9 @@ def show(console, report, folder):
     table.add_column("resource")
     for heading in ("used", "available", "share"):
         table.add_column(heading, justify="right")
-    for name, title in _TITLES.items():
-        used, available = (report["resources"][name][key] for key in ("used", "available"))
-        table.add_row(title, f"{used:,}", f"{available:,}", f"{used / available:.1%}")
+    for name, numbers in report["resources"].items():
+        used, available = numbers["used"], numbers["available"]
+        table.add_row(_TITLES[name], f"{used:,}", f"{available:,}", f"{used / available:.1%}")
     console.print(table)
     for net, clock in report["clocks"].items():
         console.print(

@@ -103,7 +103,17 @@ def _skid(bits):
 
 
 def count_resources(config):
-    """``Resources`` of the accelerator of a ``Config`` with a serial line, LUTs and registers as whole numbers."""
+    """``Resources`` of the accelerator of a ``Config`` with a serial line, LUTs and registers as whole numbers.
+
+    Raises
+    ------
+    ValueError
+        If it is a serial machine.
+    """
+    if config.serial:
+        raise ValueError(
+            f"expected a configuration with PEs, which can be estimated, got a serial machine, {config.name}"
+        )
     total = sum((part for part in parts(config).values()), Resources())
     return Resources(
         luts=round(total.luts),

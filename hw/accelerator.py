@@ -17,6 +17,7 @@ from .requantiser import Requantiser
 from .run_order import RunOrder
 from .select import ReadSelect, WriteSelect
 from .sequencer import Owner, Sequencer
+from .serial_machine import SerialMachine
 from .skid import SkidBuffer
 from .sparsemap import SparseMapEncoder
 from .stalls import StallCounters
@@ -29,7 +30,7 @@ __all__ = ["Accelerator"]
 class Accelerator(wiring.Component):
     """A network runs here: load an image, write an input, run, read the result (see ``protocol``).
 
-    ::
+    A serial one is the host link and ``SerialMachine``. Any other::
 
         i -> host link -> store -> program -> sequencer -> starts, layer
                                 -> bases, coefficients, scales, tables
@@ -80,6 +81,34 @@ class Accelerator(wiring.Component):
         )
 
     def elaborate(self, platform):
+        return self._elaborate_serial() if self._config.serial else self._elaborate_parallel()
+
+    def _elaborate_serial(self):
+        m = Module()
+        m.submodules.link = link = HostLink(self._config)
+        m.submodules.machine = machine = SerialMachine(self._config)
+        connect(m, host=flipped(self.i), link=link.i)
+        connect(m, link=link.o, host=flipped(self.o))
+        connect(m, giver=flipped(self.order), link=link.order)
+        connect(m, link=link.write, machine=machine.write)
+        connect(m, link=link.run_request, machine=machine.run)
+        connect(m, link=link.read_request, machine=machine.read_request)
+        connect(m, machine=machine.read_response, link=link.read_response)
+        connect(m, link=link.counter_request, machine=machine.counter_request)
+        connect(m, machine=machine.counter_response, link=link.counter_response)
+        # No unit works beside another, so none waits, and memory is the host's only between runs.
+        m.d.comb += [
+            self.running.eq(machine.running),
+            self.input_free.eq(~machine.running),
+            self.cycles.eq(machine.cycles),
+            link.running.eq(self.running),
+            link.input_free.eq(self.input_free),
+            link.cycles.eq(self.cycles),
+            machine.clear.eq(link.clear_cycles),
+        ]
+        return m
+
+    def _elaborate_parallel(self):
         m = Module()
         config = self._config
         m.submodules.link = link = HostLink(config)

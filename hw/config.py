@@ -28,7 +28,9 @@ class Config:
     #: N: channels in one chunk, the unit of SparseMap. A power of two from 2 to 64.
     chunk: int = 16
     #: How a row adds channels: ``concentration`` packs the matches of a chunk into lanes, as ESCALATE does;
-    #: ``tree`` adds the whole chunk in one masked adder tree.
+    #: ``tree`` adds the whole chunk in one masked adder tree; ``serial`` makes another machine, for the smallest parts, in which one
+    #: adder tree and one multiplier do everything, tap after tap (``hw.serial_machine``). It has one PE of one row and no use for
+    #: ``lanes``, ``ring`` and FIFOs.
     accumulation: str = "concentration"
     #: Lanes of one row: activations added per cycle. A power of two, at most ``chunk``. The tree does not use it.
     lanes: int = 8
@@ -110,7 +112,9 @@ class Config:
             if value & (value - 1):
                 raise ValueError(f"{name} must be a power of two, not {value}")
         self._require(
-            self.accumulation in ("concentration", "tree"), "accumulation", "'concentration' or 'tree'"
+            self.accumulation in ("concentration", "tree", "serial"),
+            "accumulation",
+            "'concentration', 'tree' or 'serial'",
         )
         self._require(2 <= self.chunk <= 64, "chunk", "from 2 to 64")
         self._require(self.lanes <= self.chunk, "lanes", f"at most the chunk of {self.chunk}")
@@ -150,6 +154,21 @@ class Config:
             "less than 65536 each (activation_words: at most that), to fit a field of the program",
         )
 
+        if self.serial:
+            for name, only in (
+                ("pes", 1),
+                ("rows", 1),
+                ("requantisers", 1),
+                ("tables", 0),
+                ("pool_columns", 0),
+            ):
+                self._require(getattr(self, name) == only, name, f"{only} in a serial machine")
+            self._require(
+                (self.kernel_height == 1) == (self.kernel_width == 1),
+                "kernel_height",
+                f"1 in a serial machine if kernel_width = {self.kernel_width} is, and more if that is",
+            )
+
     def _require(self, condition, name, expected):
         if not condition:
             got = getattr(self, name, "a larger one")
@@ -185,6 +204,16 @@ class Config:
         values = {key: value for key, value in self.to_dict().items() if key != "name"}
         text = json.dumps(values, sort_keys=True).encode()
         return int.from_bytes(hashlib.sha256(text).digest()[:4], "little")
+
+    @property
+    def serial(self):
+        """Whether this is a serial machine."""
+        return self.accumulation == "serial"
+
+    @property
+    def plane_words(self):
+        """Positions that one output channel of a layer can have in a serial machine."""
+        return self.line**2
 
     @property
     def steps(self):
@@ -269,13 +298,13 @@ class Config:
     @property
     def adders(self):
         """Activations that all rows together can add in one cycle."""
-        width = self.chunk if self.accumulation == "tree" else self.lanes
+        width = self.lanes if self.accumulation == "concentration" else self.chunk
         return self.pes * self.rows * width
 
     @property
     def multipliers(self):
         """Multipliers of all MACs: the divisor of the dense ideal."""
-        return self.pes * self.taps
+        return 1 if self.serial else self.pes * self.taps
 
 
 #: The named configurations.
@@ -317,6 +346,31 @@ PRESETS = {
         accumulator_bits=20,
         multiplier_bits=10,
         bias_bits=28,
+        link_timeout=4096,
+    ),
+    # An iCEBreaker: activations and coefficients fill the four large memories of an iCE40UP5K, and ResNet-8 runs from them.
+    "icebreaker": Config(
+        name="icebreaker",
+        accumulation="serial",
+        chunk=4,
+        lanes=4,
+        lookahead=0,
+        lookaside=0,
+        rows=1,
+        pes=1,
+        requantisers=1,
+        channels=64,
+        ring=32,
+        activation_words=4096,
+        coefficient_words=32768,
+        basis_words=256,
+        scale_words=1024,
+        pool_columns=0,
+        layers=24,
+        z_bits=15,
+        accumulator_bits=20,
+        multiplier_bits=12,
+        bias_bits=32,
         link_timeout=4096,
     ),
     # The tree takes fewer LUTs at N = 16 and never more cycles: see bench/accumulation.py.

@@ -25,6 +25,7 @@ from .cycle_sums import nonzero_sums
 from .cycle_words import cut_table, decode_words, list_terms
 from .holes import hole_values
 from .lanes import LANES
+from .serial_cycles import AROUND_LAYER, serial_step
 
 __all__ = ["layer_cycles"]
 
@@ -55,7 +56,7 @@ def layer_cycles(program, tensors):
     """
     images = len(tensors[INPUT])
     holes = hole_values(program)
-    steps = [_step(layer, rows, program.config) for layer, rows in _with_coefficients(program)]
+    steps = [_step(program, layer, rows) for layer, rows in _with_coefficients(program)]
     units = np.zeros((images, len(program.layers)), np.int64)
 
     def follow(first):
@@ -71,6 +72,8 @@ def layer_cycles(program, tensors):
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         # What threads raise comes with their results.
         list(threads.map(follow, range(0, images, LANES)))
+    if program.config.serial:
+        return program.layer_sums(units + AROUND_LAYER)
     cycles = units + _TURN
     # A description is read from the copy of the one before on: a layer waits for what its predecessor did not cover.
     covered = np.hstack([np.zeros((images, 1), np.int64), cycles[:, :-1]])
@@ -87,9 +90,13 @@ def _with_coefficients(program):
         yield layer, found.get(layer["coefficient_base"])
 
 
-def _step(layer, rows, config):
+def _step(program, layer, rows):
     """Cycles from the start of the unit that a description is for until nothing is busy, or a function that tells them of images."""
-    operation = Operation(layer["operation"])
+    config, operation = program.config, Operation(layer["operation"])
+    if config.serial:
+        bases = b"".join(section.data for section in program.sections if section.target is Target.BASIS)
+        bases = np.frombuffer(bases, np.int8).reshape(-1, config.taps)
+        return serial_step(layer, rows and rows[0], bases, config)
     if operation is Operation.MAX_POOL:
         return _max_pool(layer, config)
     if operation is Operation.AVERAGE_POOL:

@@ -54,6 +54,11 @@ _OPTIONS = ["--no-public-flat-rw", "--no-timing", "-Wno-lint"]
 _OPTIMISATION = ["OPT_FAST=-O2"]
 
 
+#: A memory that starts with zeros, and words of one that is not said to.
+_ZEROS = re.compile(r" *initial begin\n((?: *\S+\[\d+\] = \d+'[dh]0+;\n)+) *end\n")
+_LARGE = 4096
+
+
 class ToolMissing(RuntimeError):
     """A program that simulation needs is not installed; the message says which and how to get it."""
 
@@ -63,11 +68,16 @@ class BenchFailure(RuntimeError):
 
 
 def to_verilog(component, name="top"):
-    """Verilog of an Amaranth component as a module called ``name``; the same text on every machine."""
+    """Verilog of an Amaranth component as a module called ``name``; the same text on every machine.
+
+    Memories of 4,096 words or more are not said to start with zeros: a line for each word takes synthesis minutes to read, the
+    large memories of parts start with anything, and nothing depends on it.
+    """
     before = os.environ.get("AMARANTH_USE_YOSYS")
     os.environ["AMARANTH_USE_YOSYS"] = "builtin"
     try:
-        return verilog.convert(component, name=name, emit_src=False, strip_internal_attrs=True)
+        text = verilog.convert(component, name=name, emit_src=False, strip_internal_attrs=True)
+        return _ZEROS.sub(lambda block: "" if block[1].count("\n") >= _LARGE else block[0], text)
     finally:
         if before is None:
             del os.environ["AMARANTH_USE_YOSYS"]

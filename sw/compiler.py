@@ -1,6 +1,7 @@
 """From an integer network to the program of one accelerator: descriptors, memories, proofs."""
 
 from hw.formats import LAYER_FIELDS, Operation
+from hw.serial_layer import field_bits
 
 from .bounds import check_average, check_convolution, value_ranges
 from .network import INPUT, AveragePool, Concatenation, Convolution, MaxPool, inputs_of
@@ -92,11 +93,20 @@ class _Compiler:
         schedule = LayerSchedule(name=layer.name, multiply_adds=weights * info.height * info.width, work=work)
         number = len(self._schedule)
         self._schedule.append(schedule)
+        kept = field_bits(self._config) if self._config.serial else {}
         for own_fields in steps:
             fields = dict.fromkeys(LAYER_FIELDS, 0) | self._common(layer) | own_fields
             for name, value in fields.items():
                 if name not in ("low", "high"):
-                    limit(value, 0xFFFF, f"in the field {name} of the program", "use smaller maps")
+                    most = (1 << kept.get(name, 16)) - 1
+                    limit(value, most, f"in the field {name} of the program", "use smaller maps")
+            if self._config.serial:
+                limit(
+                    fields["output_height"] * fields["output_width"],
+                    self._config.plane_words,
+                    "outputs of a channel (line * line)",
+                    "use smaller maps",
+                )
             self._steps.append(fields)
             self._step_layers.append(number)
 

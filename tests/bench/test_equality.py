@@ -77,5 +77,7 @@ def test_netlists_of_a_file(name, parts, tmp_path, monkeypatch):
 def test_what_has_been_made_before_changes_no_name(tmp_path):
     for folder in ("before", "after"):
         write_netlists("relay", tmp_path / folder)
-    assert len(list((tmp_path / "before").iterdir())) == len(equality.CONFIGURATIONS)
+    assert len(list((tmp_path / "before").iterdir())) == sum(
+        not config.serial for config in equality.CONFIGURATIONS.values()
+    )
     assert proved_equal(tmp_path / "before", tmp_path / "after")

@@ -117,6 +117,18 @@ def test_survivors_are_found_and_runs_go_on(tree, tmp_path):
     assert mutation.run_mutants("clamp", 100, 1, tree, tmp_path) == found
 
 
+def test_what_is_known_of_other_files_stays():
+    survivor = {"line": 3, "kind": "AddNot", "change": ["-a", "+b"]}
+    caught, missed = {"caught": True}, {"caught": False, "equal": True, **survivor}
+    first = mutation._result(
+        {name: {"places": 9, "mutants": [missed, caught]} for name in ("ring", "pe")}, 2, {}
+    )
+    found = mutation._result({"pe": {"places": 8, "mutants": [caught] * 3}}, 2, first)
+    assert (found["mutants"], found["killed"], found["equal"]) == (5, 4, 1)
+    assert [one["file"] for one in found["survivors"]] == ["ring"]
+    assert list(found["files"]) == ["pe", "ring"] and found["files"]["ring"] == first["files"]["ring"]
+
+
 def test_the_page_shows_what_is_stored():
     text = mutation.PAGE.read_text()
     assert page_with(text, mutation.mutation_tables(STORED)) == text, "run `python -m bench.mutation`"

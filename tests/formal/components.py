@@ -24,6 +24,8 @@ from hw.requantiser import Requantiser
 from hw.row import Row
 from hw.select import ReadSelect
 from hw.sequencer import Sequencer
+from hw.serial_machine import SerialMachine
+from hw.serial_sums import SerialSums
 from hw.skid import SkidBuffer
 from hw.sparsemap import SparseMapDecoder, SparseMapEncoder
 from hw.store import Store
@@ -32,7 +34,7 @@ from hw.window_reader import WindowReader
 
 from .harness import Harness
 
-__all__ = ["COMPONENTS", "LEAST", "TREE", "WITHOUT"]
+__all__ = ["COMPONENTS", "LEAST", "SERIAL", "TREE", "WITHOUT"]
 
 #: Everything as small as it may be.
 LEAST = Config(
@@ -64,6 +66,7 @@ LEAST = Config(
     link_timeout=4,
 )
 TREE = LEAST.replace(accumulation="tree")
+SERIAL = LEAST.replace(accumulation="serial")
 
 
 def _with_runs(dut):
@@ -78,6 +81,14 @@ def _with_runs(dut):
     ]
     m.d.comb += [dut.running.eq(runs), dut.input_free.eq(~runs | free)]
     harness.assume(~(begins & runs))
+    return harness
+
+
+def _with_a_host(dut):
+    """A serial machine, and a host that reads activations only while no run is under way."""
+    harness = Harness(dut)
+    dut = harness.dut
+    harness.assume(~(dut.running & (dut.read_request.valid | dut.read_response.valid)))
     return harness
 
 
@@ -101,6 +112,8 @@ COMPONENTS = {
     "WindowReader": lambda: Harness(WindowReader(LEAST), static=["layer"]),
     "Requantiser": lambda: Harness(Requantiser(LEAST), static=["layer"], ready=["write"]),
     "Sequencer": lambda: Harness(Sequencer(LEAST)),
+    "SerialSums": lambda: Harness(SerialSums(SERIAL), static=["layer"]),
+    "SerialMachine": lambda: _with_a_host(SerialMachine(SERIAL)),
     "Store": lambda: Harness(Store(LEAST), ready=["program", "basis", "scale", "table", "coefficients"]),
     "Loader": lambda: Harness(Loader(LEAST)),
     "FrameReceiver": lambda: Harness(FrameReceiver(LEAST.link_timeout)),
@@ -123,7 +136,12 @@ WITHOUT = {
     "MaxPool": "its sink must always be ready",
     "PoolLine": "its sink must always be ready",
     "WriteSelect": "its sink must always be ready",
+    "SerialTaps": "its sink must always be ready",
+    "SerialPool": "its sink must always be ready",
+    "SerialOutput": "its sinks must always be ready",
     "ActivationTable": "no stream leaves it",
+    "LayerReader": "no stream leaves it",
+    "Plane": "no stream leaves it",
     "OperandIssue": "no stream leaves it",
     "TapArray": "no stream leaves it",
     "UartTransmitter": "no stream leaves it",

@@ -48,6 +48,7 @@ GROUPS = {
         "WordPacker",
         "WordUnpacker",
     ): 12,
+    ("SerialSums", "SerialMachine"): 20,
     ("Row",): 20,
     ("BasisMac",): 30,
     ("HostLink",): 40,

@@ -6,6 +6,8 @@ import pytest
 from fpga.boards import BOARDS, find_board
 from fpga.ecp5 import ECP5, pll_dividers
 from fpga.gowin import GOWIN
+from fpga.ice40 import ICE40
+from fpga.ice40 import pll_dividers as ice40_dividers
 
 
 @pytest.mark.parametrize(
@@ -26,10 +28,31 @@ def test_pll_dividers(frequency, dividers):
 def test_every_board_has_what_its_platform_says(board):
     platform = board.create_platform()
     assert platform.default_clk_frequency == board.crystal
-    part = {ECP5: "device", GOWIN: "family"}[board.family]
-    assert {"ulx3s-25f": "25F", "ulx3s-85f": "85F", "ecpix5-85f": "85F", "tang-nano-9k": "9C"}[
-        board.name
-    ] == getattr(platform, part).rpartition("-")[2]
+    part = {ECP5: "device", GOWIN: "family", ICE40: "device"}[board.family]
+    parts = {
+        "ulx3s-25f": "25F",
+        "ulx3s-85f": "85F",
+        "ecpix5-85f": "85F",
+        "tang-nano-9k": "9C",
+        "icebreaker": "iCE40UP5K",
+    }
+    assert parts[board.name] == getattr(platform, part).rpartition("-")[2]
+
+
+@pytest.mark.parametrize(
+    ("frequency", "dividers"),
+    [
+        (16_500_000, {"DIVF": 87, "DIVQ": 6}),
+        (24_000_000, {"DIVF": 63, "DIVQ": 5}),
+        (48_000_000, {"DIVF": 63, "DIVQ": 4}),
+        (264_000_000, {"DIVF": 87, "DIVQ": 2}),
+    ],
+)
+def test_pll_dividers_of_an_ice40(frequency, dividers):
+    found = ice40_dividers(12_000_000, frequency)
+    oscillator = 12_000_000 * (found["DIVF"] + 1)
+    assert oscillator == frequency << found["DIVQ"] and 533_000_000 <= oscillator <= 1_066_000_000
+    assert found == dividers
 
 
 def test_serial_line():
@@ -59,9 +82,18 @@ def test_a_part_without_pll_has_the_clock_of_its_crystal():
         find_board("tang-nano-9k").replace(frequency=54_000_000)
 
 
+@pytest.mark.parametrize("frequency", [8_000_000, 25_000_000, 600_000_000])
+def test_clocks_that_an_ice40_cannot_make(frequency):
+    with pytest.raises(
+        ValueError, match=f"expected a clock that the PLL makes from 12000000 Hz .*got {frequency} Hz"
+    ):
+        find_board("icebreaker").replace(frequency=frequency)
+
+
 def test_unknown_board():
     with pytest.raises(
-        ValueError, match=r"expected a board from ulx3s-25f, ulx3s-85f, ecpix5-85f, tang-nano-9k, got 'ulx4s'"
+        ValueError,
+        match=r"expected a board from ulx3s-25f, ulx3s-85f, ecpix5-85f, tang-nano-9k, icebreaker, got 'ulx4s'",
     ):
         find_board("ulx4s")
 

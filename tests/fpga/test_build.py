@@ -90,6 +90,19 @@ def test_plan_for_gowin_has_the_tools_and_pins_of_the_board():
     }
 
 
+def test_plan_for_ice40_has_the_tools_and_pins_of_the_board():
+    board = find_board("icebreaker")
+    plan = prepare(board, Echo(), seed=3)
+    commands = json.loads(plan.files[f"build_{NAME}.json"])["commands"]
+    assert [command[0] for command in commands] == list(board.family.steps)
+    options = dict(pairwise(commands[1]))
+    assert options["--seed"] == "3" and options["--package"] == "sg48" and "--up5k" in commands[1]
+    pins = dict(re.findall(r"set_io (\w+) (\w+)", plan.files[f"{NAME}.pcf"]))
+    assert pins == {"clk12_0__io": "35", "led_g_0__io": "37", "uart_0__rx__io": "6", "uart_0__tx__io": "9"}
+    source = plan.files[f"{NAME}.il"]
+    assert "parameter signed \\DIVF 63" in source or "parameter \\DIVF 63" in source
+
+
 def test_missing_tool_is_named(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", "")
@@ -192,6 +205,25 @@ def test_build_for_gowin_is_complete_and_repeatable(tmp_path):
     first, second = ((tmp_path / name / "farthing.fs").read_bytes() for name in "ab")
     assert first == second and len(first) > 1_000_000
     assert {path.name for path in (tmp_path / "a").iterdir()} == {"farthing.fs", "report.json", "work"}
+
+
+@pytest.mark.slow
+def test_build_for_ice40_is_complete_and_repeatable(tmp_path):
+    board = find_board("icebreaker")
+    reports = [build(board, Echo, tmp_path / name) for name in "ab"]
+    resources = reports[0]["resources"]
+    assert {name: numbers["available"] for name, numbers in resources.items()} == {
+        "luts": board.luts,
+        "dsps": board.dsps,
+        "block_rams": board.block_rams,
+        "large_rams": 4,
+    }
+    assert 0 < resources["luts"]["used"] < 200
+    (clock,) = reports[0]["clocks"].values()
+    assert clock["required_mhz"] == 24 and clock["achieved_mhz"] > 24
+    first, second = ((tmp_path / name / "farthing.bin").read_bytes() for name in "ab")
+    assert first == second and len(first) > 100_000
+    assert {path.name for path in (tmp_path / "a").iterdir()} == {"farthing.bin", "report.json", "work"}
 
 
 @pytest.mark.slow

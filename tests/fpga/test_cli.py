@@ -62,10 +62,12 @@ def test_unknown_preset(tmp_path):
     output = tmp_path / "x.v"
     assert (
         fails("verilog", "--preset", "vast", "-o", output)
-        == "expected a preset from tiny, nano, small, ulx3s-85f, not 'vast'"
+        == "expected a preset from tiny, nano, icebreaker, small, ulx3s-85f, not 'vast'"
     )
-    assert "from tiny, nano, small" in fails("demo", "--preset", "vast", "--out", tmp_path / "demo")
-    assert "from tiny, nano, small" in fails(
+    assert "from tiny, nano, icebreaker, small" in fails(
+        "demo", "--preset", "vast", "--out", tmp_path / "demo"
+    )
+    assert "from tiny, nano, icebreaker, small" in fails(
         "build", "--preset", "vast", "--board", "ulx3s-85f", "-o", tmp_path / "b"
     )
     assert list(tmp_path.iterdir()) == []

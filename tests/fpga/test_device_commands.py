@@ -207,6 +207,13 @@ def test_program_a_build(loader, tmp_path, monkeypatch):
         assert (loader / "arguments").read_text().split() == ["-b", "ulx3s", str(folder / "farthing.bit")]
 
 
+def test_program_a_flash(loader, tmp_path):
+    folder = built(tmp_path / "build" / "icebreaker-icebreaker", "icebreaker")
+    file = (folder / "farthing.bit").rename(folder / "farthing.bin")
+    assert "farthing.bin: loaded into icebreaker" in run("program", folder).stdout
+    assert (loader / "arguments").read_text().split() == ["-b", "ice40_generic", "-f", str(file)]
+
+
 def test_refused_programming(loader, tmp_path, monkeypatch):
     folder = built(tmp_path / "there")
     assert "expected a bitstream for ulx3s-85f, got one for ulx3s-25f" in fails(

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from fpga.boards import BOARDS, find_board
 from fpga.cli import main
-from fpga.estimate import estimate, fit, random_image
+from fpga.estimate import estimate, fit, network_cycles, random_image
 from fpga.presets import find_config, write_config
 from fpga.resources import Resources, count_resources, parts
 from hw.config import Config
@@ -86,6 +86,18 @@ def test_command(tmp_path, network):
     table = farthing("estimate", "--preset", "tiny", "--network", path).stdout
     assert all(text in table for text in (*found["layers"], *found["boards"], "runs out first"))
     assert json.loads(farthing("estimate", "--json").stdout)["cycles"] is None
+
+
+def test_a_serial_machine_has_cycles_alone(tmp_path):
+    path, config = tmp_path / "net.farthing", Config.preset("icebreaker")
+    network = random_network(3, config, layers=3)
+    write_network(path, network)
+    found = json.loads(farthing("estimate", "--preset", "icebreaker", "--network", path, "--json").stdout)
+    assert found["layers"] == network_cycles(network, config) and found["cycles"] > 0
+    assert found["resources"] is None and found["boards"] == {}
+    table = farthing("estimate", "--preset", "icebreaker", "--network", path).stdout
+    assert "resources of a serial machine are not estimated" in table
+    assert all(layer in table for layer in found["layers"])
 
 
 def test_refusals(tmp_path):

@@ -115,6 +115,53 @@ class _MemoryPort:
             self._pending.append((cycle + _LATENCY, encode(self._shape, self._read(request))))
 
 
+class _PlainMemory:
+    """Plays a memory without streams: what is asked for comes a cycle later and stays until something else is asked for."""
+
+    def __init__(self, reads, address, word, read):
+        self._address, self._word, self._bits, self._read = address, word, Value.cast(word), read
+        self._held = None
+        self.signals = [reads, Value.cast(address)]
+        #: What was asked for, in order, and the cycles.
+        self.requests, self.accepted = [], []
+
+    def drive(self, bench):
+        noise = bench.rng.getrandbits(len(self._bits))
+        bench.set(self._bits, noise if self._held is None else self._held)
+
+    def observe(self, cycle, reads, address):
+        if reads:
+            self.requests.append(decode(self._address.shape(), address))
+            self.accepted.append(cycle)
+            self._held = encode(self._word.shape(), self._read(self.requests[-1]))
+
+
+class _Plane:
+    """Plays the plane of the serial machine: a sum comes a cycle later, as it was before what is written in that cycle."""
+
+    def __init__(self, position, sum_, write, words):
+        self._sum, self._bits, self._write, self._next = sum_, Value.cast(sum_), write, None
+        #: Zeros at first; whoever runs the bench may change them between two cycles.
+        self.sums = [0] * words
+        self.signals = [position, write.valid, Value.cast(write.payload)]
+        #: Positions that were written, in order, and the cycles.
+        self.written, self.cycles = [], []
+
+    def drive(self, bench):
+        noise = bench.rng.getrandbits(len(self._bits))
+        bench.set(self._bits, noise if self._next is None else self._next)
+        bench.set(self._write.ready, 1)
+
+    def observe(self, cycle, position, valid, payload):
+        within = position < len(self.sums)
+        self._next = encode(self._sum.shape(), self.sums[position]) if within else None
+        if valid:
+            write = decode(self._write.payload.shape(), payload)
+            self.sums[write["position"]] = write["sum"]
+            self.written.append(write["position"])
+            self.cycles.append(cycle)
+
+
 class _RingReader:
     """Plays the input ring for one reader: chunks arrive one after the other, at random times.
 
@@ -187,6 +234,14 @@ class Bench:
     def memory(self, request, response, read):
         """Play a memory: ``read`` gives the response to a request, both as plain values."""
         return self._add(_MemoryPort(request, response, read, self._idle, self._back_pressure))
+
+    def plain_memory(self, reads, address, word, read):
+        """Play a memory without streams: ``read`` gives the word that is asked for."""
+        return self._add(_PlainMemory(reads, address, word, read))
+
+    def plane(self, position, sum_, write, words):
+        """Play the plane of the serial machine, of as many sums as ``words``."""
+        return self._add(_Plane(position, sum_, write, words))
 
     def ring_reader(self, reader, pixels, depth):
         """Play the input ring of ``depth`` entries for one reader."""

@@ -11,6 +11,7 @@ from .streams import decode, encode, payloads
 __all__ = [
     "CONFIGURATIONS",
     "ODD",
+    "SERIAL",
     "coefficient_writes",
     "geometry",
     "in_squares",
@@ -56,6 +57,38 @@ CONFIGURATIONS = {
     "tree": _TINY.replace(accumulation="tree"),
     "lanes of a chunk": _TINY.replace(lanes=4, lookahead=0),
     "odd": ODD,
+}
+_SERIAL = Config.preset("icebreaker").replace(
+    line=8,
+    channels=16,
+    activation_words=64,
+    coefficient_words=256,
+    basis_words=64,
+    scale_words=64,
+    z_bits=16,
+    accumulator_bits=28,
+)
+#: Those of the serial machine, likewise.
+SERIAL = {
+    "serial": _SERIAL,
+    "1x1": _SERIAL.replace(kernel_height=1, kernel_width=1),
+    "2x5": _SERIAL.replace(kernel_height=2, kernel_width=5),
+    "5x5": _SERIAL.replace(kernel_height=5, kernel_width=5),
+    "7x7": _SERIAL.replace(kernel_height=7, kernel_width=7),
+    "chunks of two": _SERIAL.replace(chunk=2, lanes=2),
+    "chunks of eight": _SERIAL.replace(chunk=8, lanes=8),
+    "odd": _SERIAL.replace(
+        line=13,
+        bases=5,
+        channels=12,
+        basis_words=37,
+        scale_words=53,
+        layers=11,
+        z_bits=13,
+        accumulator_bits=23,
+        multiplier_bits=13,
+        bias_bits=37,
+    ),
 }
 
 

@@ -28,6 +28,10 @@ NETWORK = 14
 ROOMY = Config.preset("tiny").replace(
     activation_words=1024, coefficient_words=1024, basis_words=256, scale_words=256, layers=64
 )
+#: Memories of other sizes than any field has, so that addresses that are too wide or too narrow are noticed.
+SERIAL = Config.preset("icebreaker").replace(
+    name="serial", line=16, channels=16, activation_words=512, coefficient_words=2048, layers=64
+)
 #: Every parameter that cycles or results could depend on has at least two values among these.
 CONFIGS = [
     ROOMY.replace(name="plain"),
@@ -86,6 +90,8 @@ CONFIGS = [
         pool_columns=0,
     ),
     Config.preset("nano").replace(layers=64, basis_words=256, scale_words=256),
+    SERIAL,
+    SERIAL.replace(name="serial taps", kernel_height=2, kernel_width=5, chunk=8, lanes=8, line=12),
 ]
 #: Networks that each configuration runs.
 SEEDS = -(-LAYERS // (len(CONFIGS) * NETWORK * 2 // 3))

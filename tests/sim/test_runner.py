@@ -9,7 +9,7 @@ import time
 
 import pytest
 from amaranth import Module
-from amaranth.lib import stream, wiring
+from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from sim import simulators
@@ -172,3 +172,25 @@ def test_simulators_are_built_once(monkeypatch, tmp_path):
     monkeypatch.setenv("FARTHING_CACHE", str(tmp_path))
     monkeypatch.setattr(simulators, "_find_compiler", lambda: pytest.fail("built again"))
     assert build_simulator(text, "top") == simulator
+
+
+class _Words(wiring.Component):
+    """A memory of some words that start with ``first`` and zeros."""
+
+    def __init__(self, depth, width, first=0):
+        self._depth, self._width, self._first = depth, width, first
+        super().__init__({"address": In(range(depth)), "word": Out(width)})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.words = words = memory.Memory(shape=self._width, depth=self._depth, init=[self._first])
+        port = words.read_port()
+        m.d.comb += [port.addr.eq(self.address), self.word.eq(port.data)]
+        return m
+
+
+@pytest.mark.parametrize("width", [16, 32])
+def test_large_memories_are_not_said_to_start_with_zeros(width):
+    assert "[0] = " not in to_verilog(_Words(4096, width))
+    assert "[0] = " in to_verilog(_Words(4095, width))
+    assert "[0] = " in to_verilog(_Words(4096, width, first=1))

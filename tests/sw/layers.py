@@ -23,6 +23,7 @@ __all__ = [
     "info",
     "network",
     "networks",
+    "with_tables",
 ]
 
 SEEDS = range(8)
@@ -46,6 +47,11 @@ def convolution(source, outputs=4, bases=2, seed=0, **arguments):
     return random_convolution(
         np.random.default_rng(seed), source=source, outputs=outputs, bases=bases, **arguments
     )
+
+
+def with_tables(config):
+    """The configuration with two activation tables, if it can have any."""
+    return config if config.serial else config.replace(tables=2)
 
 
 def changed(layer, **changes):

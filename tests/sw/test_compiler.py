@@ -12,13 +12,22 @@ from sw.network import AveragePool, Concatenation, Convolution, MaxPool, inputs_
 from sw.records import decode_lists
 from sw.unpack import decode_program, unpack
 
-from .layers import TINY, changed, check_descriptors, convolution, info, network, networks
+from .layers import (
+    TINY,
+    changed,
+    check_descriptors,
+    convolution,
+    info,
+    network,
+    networks,
+    with_tables,
+)
 from .networks import random_network
 
 
 @networks
 def test_descriptors_compute_the_network(preset, seed):
-    config = PRESETS[preset].replace(tables=2)
+    config = with_tables(PRESETS[preset])
     check_descriptors(seed, random_network(seed, config, layers=6, size=5), config)
 
 

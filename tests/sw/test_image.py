@@ -13,6 +13,7 @@ from sw.image import IMAGE_VERSION, MAGIC, ImageError, image_bytes, parse_image,
 from sw.network import Convolution, IntegerNetwork, MaxPool, TensorInfo
 from sw.pixels import pixels_of
 
+from .layers import with_tables
 from .networks import random_network
 
 START = struct.Struct("<8sHIQ")
@@ -51,7 +52,7 @@ def sealed(header, data=None, content=None):
     ("preset", "seed"), [(preset, seed) for preset in PRESETS for seed in range(4)], ids=str
 )
 def test_written_and_read(preset, seed, tmp_path):
-    config = PRESETS[preset].replace(tables=2)
+    config = with_tables(PRESETS[preset])
     program = compile_network(random_network(seed, config), config)
     path = tmp_path / "network.farthing"
     write_image(path, program)
