@@ -154,6 +154,12 @@ class Config:
             "less than 65536 each (activation_words: at most that), to fit a field of the program",
         )
 
+        most = 1 << self.coefficient_bits
+        self._require(
+            self.coefficient_words <= most,
+            "coefficient_words",
+            f"at most {most}, which a word of {self.coefficient_bits} bits can count",
+        )
         if self.serial:
             for name, only in (
                 ("pes", 1),
@@ -279,6 +285,11 @@ class Config:
     def basis_bits(self):
         """Bits of a basis number within a layer."""
         return max(1, (self.bases - 1).bit_length())
+
+    @property
+    def coefficient_bits(self):
+        """Bits of a word of coefficient memory: maps, signs, chunk, basis, and whether it is the last of its ``z``."""
+        return 2 * self.chunk + self.chunk_bits + self.basis_bits + 1
 
     @property
     def block_pes(self):

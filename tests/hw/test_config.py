@@ -3,6 +3,7 @@
 import pytest
 
 from hw.config import Config
+from hw.formats import coefficient_layout
 
 SERIAL = Config.preset("icebreaker")
 
@@ -26,6 +27,15 @@ def test_what_a_serial_machine_cannot_have(changes, message):
     with pytest.raises(ValueError) as error:
         SERIAL.replace(**changes)
     assert str(error.value) == message
+
+
+def test_a_list_can_say_how_long_it_is():
+    narrow = {"chunk": 2, "lanes": 2, "channels": 16, "bases": 4}
+    config = SERIAL.replace(**narrow, coefficient_words=1 << 10)
+    assert config.coefficient_bits == coefficient_layout(config).size == 10
+    message = "coefficient_words must be at most 1024, which a word of 10 bits can count, not 2048"
+    with pytest.raises(ValueError, match=message):
+        config.replace(coefficient_words=2048)
 
 
 def test_what_a_serial_machine_is():

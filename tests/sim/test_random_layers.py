@@ -20,7 +20,7 @@ from tests.sw.networks import EVERY_KIND, random_input, random_network
 pytestmark = pytest.mark.slow
 
 #: Layers in all, at least.
-LAYERS = int(os.environ.get("FARTHING_RANDOM_LAYERS", "200"))
+LAYERS = int(os.environ.get("FARTHING_RANDOM_LAYERS", "260"))
 #: Layers of one network; those that join tensors take no step, so they do not count.
 NETWORK = 14
 
