@@ -18,6 +18,7 @@ from fpga.ice40 import synthesis_script
 from fpga.tools import find_tool, run_tool
 from hw.accelerator import Accelerator
 from hw.config import Config
+from hw.uart import SerialCore
 from sim.cycle_model import layer_cycles
 from sim.network import simulate
 from sw.compiler import compile_network
@@ -31,8 +32,10 @@ __all__ = [
     "NETWORKS",
     "PAGE",
     "PART",
+    "POINTS",
     "RESULT",
     "measure",
+    "measure_whole",
     "network_table",
     "run_network",
     "table",
@@ -43,6 +46,8 @@ PAGE = Path(__file__).parents[1] / "docs" / "boards.md"
 COMMAND = "python -m bench.ice40"
 #: What an iCE40UP5K has.
 PART = {"logic_cells": 5280, "dsps": 8, "block_rams": 30, "large_rams": 4}
+#: Cycles of a bit on the serial line.
+_DIVISOR = 24
 _COUNTED = ("dsps", "block_rams", "large_rams")
 
 _NANO = Config.preset("nano")
@@ -71,6 +76,30 @@ CONFIGURATIONS = {
     "the same for 1x1 kernels alone": _LEAST.replace(kernel_height=1, kernel_width=1),
 }
 
+#: What ``fpga.serial_resources`` is fitted to and checked with: that preset, and variations of it that differ in what logic grows with.
+_SERIAL = Config.preset("icebreaker")
+POINTS = {
+    "icebreaker": _SERIAL,
+    "chunk of 8": _SERIAL.replace(chunk=8, lanes=8),
+    "fewer activations": _SERIAL.replace(activation_words=1024),
+    "short lines": _SERIAL.replace(line=16),
+    "long lines": _SERIAL.replace(line=64),
+    "narrow numbers": _SERIAL.replace(z_bits=12, accumulator_bits=16, multiplier_bits=8, bias_bits=24),
+    "wide numbers": _SERIAL.replace(z_bits=16, accumulator_bits=24, multiplier_bits=16, bias_bits=40),
+    "kernel of 5": _SERIAL.replace(kernel_height=5, kernel_width=5),
+    "kernel of 1": _SERIAL.replace(kernel_height=1, kernel_width=1),
+    "more channels": _SERIAL.replace(channels=256, ring=128),
+    "small memories": _SERIAL.replace(
+        activation_words=512,
+        coefficient_words=1024,
+        basis_words=32,
+        scale_words=64,
+        layers=8,
+        channels=16,
+        bases=4,
+        line=16,
+    ),
+}
 #: Of ``bench.workloads``.
 NETWORKS = ("resnet8", "resnet20")
 
@@ -113,6 +142,11 @@ def measure(component, *, time_limit=900):
         "block_rams": kinds["SB_RAM40_4K"],
         "large_rams": kinds["SB_SPRAM256KA"],
     }
+
+
+def measure_whole(config):
+    """The same of the accelerator of a configuration with a serial line, and its ``configuration``."""
+    return {"configuration": config.to_dict(), **measure(SerialCore(Accelerator(config), _DIVISOR))}
 
 
 def table(results):
@@ -203,6 +237,7 @@ def main(tables):
                 name: {"configuration": config.to_dict(), **measure(Accelerator(config))}
                 for name, config in CONFIGURATIONS.items()
             },
+            "points": {name: measure_whole(config) for name, config in POINTS.items()},
             "networks": {name: run_network(name, Path("build") / "ice40" / name) for name in NETWORKS},
         }
         RESULT.write_text(json.dumps(results, indent=2) + "\n")

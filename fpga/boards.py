@@ -38,8 +38,10 @@ class Board:
     luts: int
     #: 18 x 18 multipliers of the part.
     dsps: int
-    #: Block RAMs of 18 kbit of the part.
+    #: Block RAMs of the part: of 18 kbit, those of an iCE40 of 4 kbit.
     block_rams: int
+    #: Large memories of the part, of 256 kbit and one port.
+    large_rams: int = 0
     #: What openFPGALoader calls it.
     loader: str = "ulx3s"
     #: Bitstreams go to the flash that the part starts from: nothing else of it is wired to the USB bridge.
@@ -147,6 +149,7 @@ BOARDS = {
             luts=5_280,
             dsps=8,
             block_rams=30,
+            large_rams=4,
             loader="ice40_generic",
             flash=True,
             crystal=12_000_000,

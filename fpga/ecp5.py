@@ -145,7 +145,7 @@ class _Ecp5(Family):
     }
     netlist = "farthing.json"
     choices = True
-    estimated = True
+    counted = "parallel"
 
     def prepare_source(self, text):
         return share_modules(text, _WHOLE)

@@ -1,5 +1,6 @@
-"""What an accelerator would take and give, in seconds: resources, fit on every ECP5 board, cycles of a network."""
+"""What an accelerator would take and give, in seconds: resources, fit on every board whose family is counted, cycles of a network."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,6 +8,7 @@ from rich.table import Table
 
 from fpga.boards import BOARDS
 from fpga.resources import Resources, count_resources, parts
+from fpga.serial_resources import count_serial_resources, serial_parts
 from hw.config import Config
 from sim.cycle_model import layer_cycles
 from sim.reference import run
@@ -26,7 +28,13 @@ __all__ = [
 ]
 
 #: What can run out, by the name that resources and boards give it, and how it is called.
-RESOURCES = {"luts": "LUTs", "registers": "flip-flops", "dsps": "multipliers", "block_rams": "block RAMs"}
+RESOURCES = {
+    "luts": "LUTs",
+    "registers": "flip-flops",
+    "dsps": "multipliers",
+    "block_rams": "block RAMs",
+    "large_rams": "large RAMs",
+}
 #: Of the random image.
 _SEED = 0
 
@@ -57,11 +65,11 @@ class BoardFit:
 class Estimate:
     """Resources of a configuration, all and by part; cycles of each layer of a network, means of its images, if there is one.
 
-    Resources of a serial machine are not estimated: ``resources`` is ``None`` then, and nothing said of ``parts`` and ``boards``.
+    Those of a serial machine are of an iCE40, those of any other of an ECP5.
     """
 
     config: Config
-    resources: Resources | None
+    resources: Resources
     parts: dict[str, Resources]
     layers: dict[str, float] | None
     boards: tuple[BoardFit, ...]
@@ -101,10 +109,13 @@ def network_cycles(network, config, inputs=()):
 
 def fit(resources, board, cycles=None):
     """``BoardFit`` of ``Resources`` on a ``Board``."""
+    both = {name: (getattr(resources, name), getattr(board, name)) for name in RESOURCES}
     return BoardFit(
         board=board.name,
         frequency=board.frequency,
-        shares={name: getattr(resources, name) / getattr(board, name) for name in RESOURCES},
+        shares={
+            name: used / there if there else math.inf for name, (used, there) in both.items() if used or there
+        },
         inferences_per_second=None if cycles is None else board.frequency / cycles,
     )
 
@@ -113,15 +124,18 @@ def estimate(config, network=None, inputs=()):
     """``Estimate`` of a ``Config``, with the cycles of an ``IntegerNetwork`` if there is one; ``inputs`` as of ``network_cycles``."""
     layers = None if network is None else network_cycles(network, config, inputs)
     if config.serial:
-        return Estimate(config=config, resources=None, parts={}, layers=layers, boards=())
-    resources = count_resources(config)
+        machine, resources, of_parts = "serial", count_serial_resources(config), serial_parts(config)
+    else:
+        machine, resources, of_parts = "parallel", count_resources(config), parts(config)
     cycles = None if layers is None else sum(layers.values())
     return Estimate(
         config=config,
         resources=resources,
-        parts=parts(config),
+        parts=of_parts,
         layers=layers,
-        boards=tuple(fit(resources, board, cycles) for board in BOARDS.values() if board.family.estimated),
+        boards=tuple(
+            fit(resources, board, cycles) for board in BOARDS.values() if board.family.counted == machine
+        ),
     )
 
 
@@ -129,7 +143,7 @@ def to_json(result):
     """Plain values of an ``Estimate``."""
     return {
         "preset": result.config.name,
-        "resources": result.resources and vars(result.resources),
+        "resources": vars(result.resources),
         "parts": {
             name: {kind: round(value) for kind, value in vars(part).items()}
             for name, part in result.parts.items()
@@ -153,12 +167,6 @@ def show(console, result):
     """Print the tables of an ``Estimate``."""
     if result.layers is not None:
         console.print(_layer_table(result))
-    if result.resources is None:
-        console.print(
-            f"resources of a serial machine are not estimated; farthing build --preset {result.config.name} says what it takes",
-            soft_wrap=True,
-        )
-        return
     console.print(_part_table(result))
     console.print(_board_table(result))
 
@@ -175,28 +183,36 @@ def _layer_table(result):
     return table
 
 
+def _kinds(result):
+    """What the parts that it was counted for have, by name in ``RESOURCES``."""
+    return [kind for kind in RESOURCES if kind in result.boards[0].shares]
+
+
 def _part_table(result):
+    family, kinds = BOARDS[result.boards[0].board].family, _kinds(result)
     table = Table(
-        title=f"resources on ECP5, preset {result.config.name}",
+        title=f"resources on {family.name}, preset {result.config.name}",
         caption="LUTs and flip-flops estimated, within 10 % of synthesis; multipliers and block RAMs counted",
     )
     table.add_column("part")
-    for title in RESOURCES.values():
-        table.add_column(title, justify="right")
+    for kind in kinds:
+        table.add_column(RESOURCES[kind], justify="right")
     for name, part in result.parts.items():
-        table.add_row(name, *(f"{getattr(part, kind):,.0f}" for kind in RESOURCES))
+        table.add_row(name, *(f"{getattr(part, kind):,.0f}" for kind in kinds))
     table.add_section()
-    table.add_row("accelerator", *(f"{getattr(result.resources, kind):,}" for kind in RESOURCES))
+    table.add_row("accelerator", *(f"{getattr(result.resources, kind):,}" for kind in kinds))
     return table
 
 
 def _board_table(result):
-    others = [name for name, board in BOARDS.items() if not board.family.estimated]
+    kinds = _kinds(result)
+    others = sorted(set(BOARDS) - {found.board for found in result.boards}, key=list(BOARDS).index)
     table = Table(
         title="boards", caption=f"not estimated, because its family is another: {', '.join(others)}"
     )
     table.add_column("board")
-    for title in ("fits", "runs out first", *RESOURCES.values(), "clock, MHz", "inferences a second"):
+    of_kinds = [RESOURCES[kind] for kind in kinds]
+    for title in ("fits", "runs out first", *of_kinds, "clock, MHz", "inferences a second"):
         table.add_column(title, justify="right")
     for found in result.boards:
         speed = found.inferences_per_second
@@ -204,8 +220,8 @@ def _board_table(result):
             found.board,
             "yes" if found.fits else "no",
             RESOURCES[found.first],
-            *(f"{found.shares[kind]:.0%}" for kind in RESOURCES),
+            *(f"{found.shares[kind]:.0%}" for kind in kinds),
             f"{found.frequency / 1e6:g}",
-            "" if speed is None or not found.fits else f"{speed:,.0f}",
+            "" if speed is None or not found.fits else f"{speed:,.{0 if speed >= 100 else 1}f}",
         )
     return table

@@ -42,9 +42,9 @@ def explore(network, board_name, preset, evaluations, jobs, scheduler, output):
     from sw.network_file import read_network
 
     board, base = find_board(board_name), find_config(preset)
-    if not board.family.estimated:
+    if board.family.counted != "parallel":
         raise ValueError(
-            f"expected a board with an ECP5, whose resources can be estimated, got {board.name}; "
+            f"expected a board with an ECP5, whose configurations are searched, got {board.name}; "
             "its preset is built with: farthing build"
         )
     integers = read_network(network)[0]

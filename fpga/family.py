@@ -27,8 +27,8 @@ class Family(ABC):
         Place and route heeds ``placer`` and ``rip_up`` of a ``Board``.
     resets : bool
         The component that drives the ``sync`` domain resets it, asynchronously, until the clock is up. Otherwise the domain has no reset.
-    estimated : bool
-        ``fpga.resources`` counts what a configuration takes of this family.
+    counted : str or None
+        The machine, ``parallel`` or ``serial``, of which is counted what it takes of this family: ``fpga.resources``, ``fpga.serial_resources``.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Family(ABC):
     netlist: str | None = None
     choices: bool = False
     resets: bool = False
-    estimated: bool = False
+    counted: str | None = None
 
     def create_platform(self, platform):
         """The Amaranth platform of the class ``platform``, for the tools in ``steps``."""

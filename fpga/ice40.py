@@ -96,6 +96,7 @@ class _Ice40(Family):
         "large_rams": "ICESTORM_SPRAM",
     }
     resets = True
+    counted = "serial"
     least = {"luts": {"SB_LUT4": 1}, "dsps": {"SB_MAC16": 1}, "block_rams": {"SB_RAM40_4K": 1}}
 
     def check_clock(self, crystal, frequency):

@@ -47,6 +47,7 @@ class Resources:
     registers: float = 0
     dsps: int = 0
     block_rams: int = 0
+    large_rams: int = 0
 
     def __add__(self, other):
         return Resources(**{name: value + getattr(other, name) for name, value in vars(self).items()})

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from fpga.boards import BOARDS, find_board
+from fpga.boards import find_board
 from fpga.cli import main
 from fpga.estimate import estimate, fit, network_cycles, random_image
 from fpga.presets import find_config, write_config
@@ -81,23 +81,31 @@ def test_command(tmp_path, network):
     shown = farthing("estimate", "--preset", "tiny", "--network", path, "--images", images, "--json")
     found = json.loads(shown.stdout)
     assert found["layers"] == estimate(CONFIG, network).layers
-    assert list(found["boards"]) == [name for name, board in BOARDS.items() if board.family.estimated]
+    assert list(found["boards"]) == ["ulx3s-25f", "ulx3s-85f", "ecpix5-85f"]
     assert found["resources"]["dsps"] == 20
     table = farthing("estimate", "--preset", "tiny", "--network", path).stdout
     assert all(text in table for text in (*found["layers"], *found["boards"], "runs out first"))
     assert json.loads(farthing("estimate", "--json").stdout)["cycles"] is None
 
 
-def test_a_serial_machine_has_cycles_alone(tmp_path):
+def test_a_serial_machine_is_for_an_ice40(tmp_path):
     path, config = tmp_path / "net.farthing", Config.preset("icebreaker")
     network = random_network(3, config, layers=3)
     write_network(path, network)
     found = json.loads(farthing("estimate", "--preset", "icebreaker", "--network", path, "--json").stdout)
-    assert found["layers"] == network_cycles(network, config) and found["cycles"] > 0
-    assert found["resources"] is None and found["boards"] == {}
-    table = farthing("estimate", "--preset", "icebreaker", "--network", path).stdout
-    assert "resources of a serial machine are not estimated" in table
-    assert all(layer in table for layer in found["layers"])
+    assert found["layers"] == network_cycles(network, config)
+    board = found["boards"].pop("icebreaker")
+    assert found["boards"] == {} and board["fits"] and board["runs_out_first"] in ("block_rams", "large_rams")
+    assert board["inferences_per_second"] == 24e6 / found["cycles"]
+    table = farthing("estimate", "--preset", "icebreaker").stdout
+    assert all(text in table for text in ("iCE40 UltraPlus", "large RAMs", "icebreaker", "tang-nano-9k"))
+
+
+def test_what_a_board_has_none_of():
+    board = find_board("ulx3s-25f")
+    assert "large_rams" not in fit(Resources(luts=1), board).shares
+    found = fit(Resources(luts=1, large_rams=1), board)
+    assert (found.first, found.fits) == ("large_rams", False)
 
 
 def test_refusals(tmp_path):

@@ -113,13 +113,13 @@ def test_command(tmp_path, network, cluster):
     assert json.loads(shown.stdout)["preset"] == "mine"
 
 
-def test_board_without_estimates(tmp_path, network):
+def test_board_that_is_not_searched(tmp_path, network):
     write_network(tmp_path / "net.farthing", network)
     arguments = ["explore", "--network", str(tmp_path / "net.farthing"), "--board", "tang-nano-9k"]
     result = CliRunner().invoke(main, [*arguments, "-o", str(tmp_path / "x.json")], prog_name="farthing")
     assert (
         result.exit_code == 1
-        and "expected a board with an ECP5, whose resources can be estimated" in result.output
+        and "expected a board with an ECP5, whose configurations are searched" in result.output
     )
     assert not (tmp_path / "x.json").exists()
 
