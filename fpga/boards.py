@@ -36,6 +36,8 @@ class Board:
     part: Part | None = None
     #: Four-input LUTs of the part.
     luts: int
+    #: Flip-flops of the part.
+    registers: int
     #: 18 x 18 multipliers of the part.
     dsps: int
     #: Block RAMs of the part: of 18 kbit, those of an iCE40 of 4 kbit.
@@ -69,11 +71,6 @@ class Board:
         return dataclasses.replace(self, **changes)
 
     @property
-    def registers(self):
-        """Flip-flops of the part: an ECP5 has one for each LUT."""
-        return self.luts
-
-    @property
     def uart_divisor(self):
         """Clock cycles of one bit on the serial line."""
         divisor = round(self.frequency / self.baud)
@@ -99,6 +96,7 @@ BOARDS = {
             name="ulx3s-25f",
             platform="ULX3S_25F_Platform",
             luts=24_288,
+            registers=24_288,
             dsps=28,
             block_rams=56,
             # A part that is nearly full has longer ways.
@@ -111,6 +109,7 @@ BOARDS = {
             placer="heap",
             seed=2,
             luts=83_640,
+            registers=83_640,
             dsps=156,
             block_rams=208,
         ),
@@ -122,6 +121,7 @@ BOARDS = {
             colour="g",
             part=LFE5U_85F,
             luts=83_640,
+            registers=83_640,
             dsps=156,
             block_rams=208,
             loader="ecpix5",
@@ -133,6 +133,7 @@ BOARDS = {
             platform="TangNano9kPlatform",
             family=GOWIN,
             luts=8_640,
+            registers=6_480,
             dsps=20,
             block_rams=26,
             loader="tangnano9k",
@@ -147,6 +148,7 @@ BOARDS = {
             led="led_g",
             family=ICE40,
             luts=5_280,
+            registers=5_280,
             dsps=8,
             block_rams=30,
             large_rams=4,

@@ -5,6 +5,7 @@ from amaranth.lib import io, wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import Out
 
+from fpga.ecp5_resources import count_parts
 from fpga.family import Family
 from fpga.sharing import share_modules
 
@@ -145,7 +146,6 @@ class _Ecp5(Family):
     }
     netlist = "farthing.json"
     choices = True
-    counted = "parallel"
 
     def prepare_source(self, text):
         return share_modules(text, _WHOLE)
@@ -155,6 +155,9 @@ class _Ecp5(Family):
 
     def create_clock(self, board):
         return ClockGenerator(board)
+
+    def count_parts(self, config):
+        return count_parts(config)
 
     def overrides(self, board, name, seed):
         return {

@@ -1,4 +1,4 @@
-"""What an accelerator would take and give, in seconds: resources, fit on every board whose family is counted, cycles of a network."""
+"""What an accelerator would take and give, in seconds: resources, fit on every board, cycles of a network."""
 
 import math
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ import numpy as np
 from rich.table import Table
 
 from fpga.boards import BOARDS
-from fpga.resources import Resources, count_resources, parts
-from fpga.serial_resources import count_serial_resources, serial_parts
+from fpga.family import Family
+from fpga.resources import Resources, total
 from hw.config import Config
 from sim.cycle_model import layer_cycles
 from sim.reference import run
@@ -65,14 +65,18 @@ class BoardFit:
 class Estimate:
     """Resources of a configuration, all and by part; cycles of each layer of a network, means of its images, if there is one.
 
-    Those of a serial machine are of an iCE40, those of any other of an ECP5.
+    Parts and resources are those on ``family``, that of the first board.
     """
 
     config: Config
-    resources: Resources
+    family: Family
     parts: dict[str, Resources]
     layers: dict[str, float] | None
     boards: tuple[BoardFit, ...]
+
+    @property
+    def resources(self):
+        return total(self.parts)
 
     @property
     def cycles(self):
@@ -120,22 +124,39 @@ def fit(resources, board, cycles=None):
     )
 
 
-def estimate(config, network=None, inputs=()):
-    """``Estimate`` of a ``Config``, with the cycles of an ``IntegerNetwork`` if there is one; ``inputs`` as of ``network_cycles``."""
+def estimate(config, network=None, inputs=(), board=None):
+    """What a configuration takes and gives.
+
+    Parameters
+    ----------
+    config : Config
+    network : IntegerNetwork or None
+        Whose cycles are wanted.
+    inputs : sequence of array
+        As of ``network_cycles``.
+    board : Board or None
+        The one that is asked about; otherwise all whose family is counted for the machine.
+
+    Returns
+    -------
+    Estimate
+
+    Raises
+    ------
+    ValueError
+        If the family of ``board`` is not counted for the machine, or as ``network_cycles`` does.
+    """
+    boards = [board] if board else [one for one in BOARDS.values() if one.family.serial == config.serial]
+    families = {one.family.name: one.family.count_parts(config) for one in boards}
     layers = None if network is None else network_cycles(network, config, inputs)
-    if config.serial:
-        machine, resources, of_parts = "serial", count_serial_resources(config), serial_parts(config)
-    else:
-        machine, resources, of_parts = "parallel", count_resources(config), parts(config)
     cycles = None if layers is None else sum(layers.values())
+    family = boards[0].family
     return Estimate(
         config=config,
-        resources=resources,
-        parts=of_parts,
+        family=family,
+        parts=families[family.name],
         layers=layers,
-        boards=tuple(
-            fit(resources, board, cycles) for board in BOARDS.values() if board.family.counted == machine
-        ),
+        boards=tuple(fit(total(families[one.family.name]), one, cycles) for one in boards),
     )
 
 
@@ -143,6 +164,7 @@ def to_json(result):
     """Plain values of an ``Estimate``."""
     return {
         "preset": result.config.name,
+        "family": result.family.name,
         "resources": vars(result.resources),
         "parts": {
             name: {kind: round(value) for kind, value in vars(part).items()}
@@ -184,14 +206,14 @@ def _layer_table(result):
 
 
 def _kinds(result):
-    """What the parts that it was counted for have, by name in ``RESOURCES``."""
-    return [kind for kind in RESOURCES if kind in result.boards[0].shares]
+    """What the parts of boards have, by name in ``RESOURCES``."""
+    return [kind for kind in RESOURCES if any(kind in found.shares for found in result.boards)]
 
 
 def _part_table(result):
-    family, kinds = BOARDS[result.boards[0].board].family, _kinds(result)
+    kinds = [kind for kind in RESOURCES if kind in result.boards[0].shares]
     table = Table(
-        title=f"resources on {family.name}, preset {result.config.name}",
+        title=f"resources on {result.family.name}, preset {result.config.name}",
         caption="LUTs and flip-flops estimated, within 10 % of synthesis; multipliers and block RAMs counted",
     )
     table.add_column("part")
@@ -205,11 +227,10 @@ def _part_table(result):
 
 
 def _board_table(result):
-    kinds = _kinds(result)
-    others = sorted(set(BOARDS) - {found.board for found in result.boards}, key=list(BOARDS).index)
-    table = Table(
-        title="boards", caption=f"not estimated, because its family is another: {', '.join(others)}"
-    )
+    kinds, serial = _kinds(result), result.config.serial
+    others = [name for name, board in BOARDS.items() if board.family.serial != serial]
+    machine = "machines with PEs" if serial else "a serial machine"
+    table = Table(title="boards", caption=f"for {machine} alone: {', '.join(others)}")
     table.add_column("board")
     of_kinds = [RESOURCES[kind] for kind in kinds]
     for title in ("fits", "runs out first", *of_kinds, "clock, MHz", "inferences a second"):
@@ -220,7 +241,7 @@ def _board_table(result):
             found.board,
             "yes" if found.fits else "no",
             RESOURCES[found.first],
-            *(f"{found.shares[kind]:.0%}" for kind in kinds),
+            *(f"{found.shares.get(kind, 0):.0%}" for kind in kinds),
             f"{found.frequency / 1e6:g}",
             "" if speed is None or not found.fits else f"{speed:,.{0 if speed >= 100 else 1}f}",
         )

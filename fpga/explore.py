@@ -43,7 +43,7 @@ _LINE = range(32, 129)
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """What is searched; as the fields of ``Config``. ``lanes`` 0 is the adder tree; ``ring`` in least rings."""
+    """What is searched; as the fields of ``Config``. ``lanes`` 0 is the adder tree; ``ring`` in least rings. Of a serial machine it is ``chunk`` alone."""
 
     chunk: int
     lanes: int
@@ -77,14 +77,10 @@ def _configure(network, base, shape):
     widest = max(max(info.height, info.width) for info in tensors)
     channels = -(-max(info.channels for info in tensors) // shape.chunk) * shape.chunk
     chunks = channels // shape.chunk
-    lanes = shape.lanes or max(1, shape.chunk // 2)
     pools = any(isinstance(layer, MaxPool) for layer in network.layers)
-    values = _ROOMY | {
+    values = {
         "chunk": shape.chunk,
-        "accumulation": "concentration" if shape.lanes else "tree",
-        "lanes": lanes,
-        "lookahead": min(1, shape.chunk // lanes - 1),
-        "lookaside": min(1, lanes - 1),
+        **_accumulation(shape, base.serial),
         "rows": shape.rows,
         "pes": shape.pes,
         "requantisers": shape.requantisers,
@@ -94,11 +90,27 @@ def _configure(network, base, shape):
         "line": min(max(widest, _LINE.start), _LINE.stop - 1),
         "channels": channels,
         "ring": shape.ring * _power(max(2 * chunks, chunks + base.ring_unseen - 1), _LEAST_WORDS),
-        "pool_columns": min(64, _power(widest)) if pools else 0,
+        "pool_columns": min(64, _power(widest)) if pools and not base.serial else 0,
         "z_fifo": shape.z_fifo,
         "output_fifo": shape.output_fifo,
     }
-    return base.replace(name="explored", **values)
+    small = base.replace(name="explored", **values, **dict.fromkeys(_ROOMY, _LEAST_WORDS))
+    # A list says in its first word how long it is.
+    words = min(_ROOMY["coefficient_words"], 1 << small.coefficient_bits)
+    return small.replace(**_ROOMY | {"coefficient_words": words})
+
+
+def _accumulation(shape, serial):
+    """How channels are added, as the fields of ``Config``."""
+    if serial:
+        return {"accumulation": "serial", "lanes": shape.chunk, "lookahead": 0, "lookaside": 0}
+    lanes = shape.lanes or max(1, shape.chunk // 2)
+    return {
+        "accumulation": "concentration" if shape.lanes else "tree",
+        "lanes": lanes,
+        "lookahead": min(1, shape.chunk // lanes - 1),
+        "lookaside": min(1, lanes - 1),
+    }
 
 
 def shrink(program):
@@ -124,9 +136,21 @@ def shrink(program):
     )
 
 
+def _compile_tightly(network, config):
+    """``Program`` of a configuration with half the activations, and half of that, as long as the compiler finds places."""
+    program = compile_network(network, config)
+    while config.activation_words > _LEAST_WORDS:
+        config = config.replace(activation_words=config.activation_words // 2)
+        try:
+            program = compile_network(network, config)
+        except ValueError:
+            break
+    return program
+
+
 def _check_fit(config, board):
     """``Resources`` of a configuration; raises ``ValueError`` if the board has less."""
-    resources = count_resources(config)
+    resources = count_resources(config, board.family)
     found = fit(resources, board)
     if not found.fits:
         raise ValueError(
@@ -139,29 +163,37 @@ def _evaluate(shape, network, tensors, base, board):
     """``Candidate`` of a shape, or a line that says why there is none."""
     try:
         roomy = _configure(network, base, shape)
-        # What does not fit with hardly any memory need not be compiled.
-        _check_fit(roomy.replace(**dict.fromkeys(_ROOMY, _LEAST_WORDS)), board)
-        config = shrink(compile_network(network, roomy))
-        resources = _check_fit(config, board)
-        cycles = layer_cycles(compile_network(network, config), tensors)
+        if not base.serial:
+            # What does not fit with hardly any memory need not be compiled.
+            _check_fit(roomy.replace(**dict.fromkeys(_ROOMY, _LEAST_WORDS)), board)
+        program = _compile_tightly(network, shrink(compile_network(network, roomy)))
+        config, resources = program.config, _check_fit(program.config, board)
+        cycles = layer_cycles(program, tensors)
     except ValueError as error:
         return str(error)
     return Candidate(shape=shape, config=config, resources=resources, cycles=int(cycles.sum()))
 
 
-def _seeds(network):
-    """Trees of 8 and 16 lanes, or of as many as there are channels, from one PE to many."""
+def _seeds(network, serial):
+    """Trees of 8 and 16 lanes, or of as many as there are channels, from one PE to many, and the least ones; of serial machines all there are."""
     channels = max(info.channels for info in network.tensors().values())
+    if serial:
+        return [_one_row(chunk) for chunk in (4, 8, 16) if chunk <= _power(channels, 4)]
     chunks = {min(chunk, _power(channels, 2)) for chunk in (8, 16)}
-    return [
+    trees = [
         Shape(chunk=chunk, lanes=0, rows=2, pes=pes, requantisers=min(pes, 8, chunk))
         for chunk in sorted(chunks)
         for pes in (1, 2, 4, 8, 16)
     ]
+    return [*trees, *(_one_row(chunk) for chunk in (2, 4))]
+
+
+def _one_row(chunk):
+    return Shape(chunk=chunk, lanes=0, rows=1, pes=1, requantisers=1)
 
 
 def neighbours(shape):
-    """Shapes that differ from one in one value, and in what must follow it."""
+    """Shapes of a machine with PEs that differ from one in one value, and in what must follow it."""
     at = _PES.index(shape.pes)
     changes = [{"pes": pes} for pes in _PES[max(0, at - 1) : at + 2]]
     changes += [{"rows": rows} for rows in (shape.rows - 1, shape.rows + 1) if 1 <= rows <= 8]
@@ -209,7 +241,7 @@ def explore(network, board, base, *, evaluations=100, jobs=None, scheduler=None,
     network : IntegerNetwork
     board : Board
     base : Config
-        Values that are not searched: widths of sums, multipliers and biases.
+        Values that are not searched: the machine, widths of sums, multipliers and biases.
     evaluations : int
         Configurations that are compiled, at most.
     jobs : int or None
@@ -227,8 +259,10 @@ def explore(network, board, base, *, evaluations=100, jobs=None, scheduler=None,
     Raises
     ------
     ValueError
-        If none fits, with the reason of the last one.
+        If none fits, with the reason of the last one, or ``base`` is not the machine that is counted for the board.
     """
+    # Refused before processes start.
+    count_resources(base, board.family)
     cluster = scheduler or LocalCluster(n_workers=jobs, threads_per_worker=1, dashboard_address="localhost:0")
     with Client(cluster) as client:
         try:
@@ -247,7 +281,7 @@ def _search(client, network, board, base, evaluations, progress):
     }
     shared = {name: client.scatter(value, broadcast=True, hash=False) for name, value in shared.items()}
     seen, found, reason = set(), [], "there was nothing to try"
-    seeds = waiting = _seeds(network)
+    seeds = waiting = _seeds(network, base.serial)
     while waiting and len(seen) < evaluations:
         batch = waiting[: min(_ROUND, evaluations - len(seen))]
         seen.update(batch)
@@ -258,7 +292,8 @@ def _search(client, network, board, base, evaluations, progress):
                 reason = result
         progress(len(seen))
         # Seeds, then the neighbours of the fastest first.
-        following = [shape for one in reversed(front(found)) for shape in neighbours(one.shape)]
+        best = [] if base.serial else reversed(front(found))
+        following = [shape for one in best for shape in neighbours(one.shape)]
         waiting = [shape for shape in dict.fromkeys([*seeds, *following]) if shape not in seen]
     if not found:
         raise ValueError(

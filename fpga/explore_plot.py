@@ -12,7 +12,7 @@ __all__ = ["draw_front", "show_front", "write_front"]
 
 
 def _accumulation(config):
-    return "tree" if config.accumulation == "tree" else f"{config.lanes} lanes"
+    return f"{config.lanes} lanes" if config.accumulation == "concentration" else config.accumulation
 
 
 def show_front(console, candidates, board):

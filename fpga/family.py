@@ -27,8 +27,8 @@ class Family(ABC):
         Place and route heeds ``placer`` and ``rip_up`` of a ``Board``.
     resets : bool
         The component that drives the ``sync`` domain resets it, asynchronously, until the clock is up. Otherwise the domain has no reset.
-    counted : str or None
-        The machine, ``parallel`` or ``serial``, of which is counted what it takes of this family: ``fpga.resources``, ``fpga.serial_resources``.
+    serial : bool
+        The machine that ``count_parts`` counts is the serial one.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Family(ABC):
     netlist: str | None = None
     choices: bool = False
     resets: bool = False
-    counted: str | None = None
+    serial: bool = False
 
     def create_platform(self, platform):
         """The Amaranth platform of the class ``platform``, for the tools in ``steps``."""
@@ -56,6 +56,10 @@ class Family(ABC):
     @abstractmethod
     def create_clock(self, board):
         """The component that drives the ``sync`` domain of a ``Board``; its member ``runs`` says that the clock is up."""
+
+    @abstractmethod
+    def count_parts(self, config):
+        """``Resources`` by name of the part, of the accelerator of a ``Config`` with a serial line; raises ``ValueError`` if the machine is the other."""
 
     @abstractmethod
     def overrides(self, board, name, seed):

@@ -5,6 +5,7 @@ from amaranth.lib import io, wiring
 from amaranth.lib.wiring import Out
 
 from fpga.family import Family
+from fpga.gowin_resources import count_parts
 
 __all__ = ["GOWIN", "ClockInput"]
 
@@ -45,7 +46,7 @@ class _Gowin(Family):
     least = {
         "luts": {"LUT1": 1, "LUT2": 1, "LUT3": 1, "LUT4": 1},
         "dsps": {"MULT18X18": 1},
-        "block_rams": {"DPX9B": 1, "SDPX9B": 1},
+        "block_rams": {"DPB": 1, "DPX9B": 1, "SDPB": 1, "SDPX9B": 1},
     }
 
     def create_platform(self, platform):
@@ -57,6 +58,9 @@ class _Gowin(Family):
 
     def create_clock(self, board):
         return ClockInput()
+
+    def count_parts(self, config):
+        return count_parts(config)
 
     def overrides(self, board, name, seed):
         return {

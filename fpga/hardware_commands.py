@@ -42,6 +42,7 @@ def demo(folder, images, seed, preset):
 
 @click.command()
 @preset_option()
+@click.option("--board", "board_name", help="The one board to ask about  [default: all].")
 @click.option("--network", type=click.Path(path_type=Path), help="Network file whose cycles are wanted.")
 @click.option(
     "--images",
@@ -50,12 +51,13 @@ def demo(folder, images, seed, preset):
     help="Pictures, folders or .npy files that cycles are counted for  [default: random pixels].",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def estimate(preset, network, images, as_json):
+def estimate(preset, board_name, network, images, as_json):
     """Say in seconds what an accelerator would take and how fast it would be.
 
-    LUTs, flip-flops, multipliers and block RAMs on ECP5; which boards they fit and what runs out first; with a network, the
+    LUTs, flip-flops, multipliers and block RAMs, part by part; which boards they fit and what runs out first; with a network, the
     cycles of every layer, which are those of the hardware, and inferences a second at the clock of each board.
     """
+    from fpga.boards import find_board
     from fpga.estimate import estimate as estimate_config
     from fpga.estimate import show, to_json
     from fpga.presets import find_config
@@ -64,10 +66,10 @@ def estimate(preset, network, images, as_json):
 
     if images and network is None:
         raise Failure("expected --network with --images, got none; name a network file")
-    config = find_config(preset)
+    config, board = find_config(preset), board_name and find_board(board_name)
     integers = None if network is None else read_network(network)[0]
     arrays = [array for _, array in load_inputs(images, integers.input.shape)] if images else []
-    result = estimate_config(config, integers, arrays)
+    result = estimate_config(config, integers, arrays, board)
     if as_json:
         click.echo(json.dumps(to_json(result), indent=2))
     else:

@@ -6,6 +6,7 @@ from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import Out
 
 from fpga.family import Family
+from fpga.ice40_resources import count_parts
 
 __all__ = ["ICE40", "ClockGenerator", "pll_dividers", "synthesis_script"]
 
@@ -96,7 +97,7 @@ class _Ice40(Family):
         "large_rams": "ICESTORM_SPRAM",
     }
     resets = True
-    counted = "serial"
+    serial = True
     least = {"luts": {"SB_LUT4": 1}, "dsps": {"SB_MAC16": 1}, "block_rams": {"SB_RAM40_4K": 1}}
 
     def check_clock(self, crystal, frequency):
@@ -104,6 +105,9 @@ class _Ice40(Family):
 
     def create_clock(self, board):
         return ClockGenerator(board)
+
+    def count_parts(self, config):
+        return count_parts(config)
 
     def overrides(self, board, name, seed):
         return {

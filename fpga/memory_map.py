@@ -1,11 +1,11 @@
 """Which memories of a part a memory of the design becomes: the choice that Yosys' ``memory_libmap`` makes, and why.
 
 Yosys gives every kind of memory a price, adds one for what has to be built around it (half of one for each bit of a
-multiplexer between words of several memories, and of a write enable that is decoded), and takes the cheapest. Prices and shapes are those
-of its libraries for ECP5: distributed memory of 16 words of 4 bits, and block RAM of 18 kbit.
+multiplexer between words of several memories, and of a write enable that is decoded), and takes the cheapest. Prices are those of its library
+for ECP5; shapes are those of ECP5 and of Gowin's parts: distributed memory of 16 words of 4 bits, and block RAM of 18 kbit.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 __all__ = ["Mapping", "Memory", "map_memory"]
 
@@ -47,8 +47,10 @@ class Mapping:
     multiplexed: int = 0
 
 
-def map_memory(memory):
-    """The cheapest ``Mapping`` of a ``Memory``, as Yosys chooses it for ECP5."""
+def map_memory(memory, *, blocks_first=False):
+    """The cheapest ``Mapping`` of a ``Memory``, as Yosys chooses it; with ``blocks_first`` every memory of one reader that can be block RAMs is."""
+    if blocks_first and not memory.at_once and memory.readers == 1:
+        memory = replace(memory, style="block")
     choices = []
     if memory.style != "block":
         choices.append(_distributed(memory))

@@ -8,7 +8,6 @@ from bench.boards import BUILDS, COMMAND, PAGE, RESULT, table
 from bench.page import page_with
 from fpga.boards import BOARDS
 from fpga.resources import count_resources
-from fpga.serial_resources import count_serial_resources
 from hw.config import Config
 
 STORED = json.loads(RESULT.read_text())
@@ -25,12 +24,10 @@ def test_stored_resources_are_those_of_the_gateware(name):
     assert record["preset"] == BUILDS[name] and record["target_mhz"] == board.frequency / 1e6
     assert record["luts"] <= board.luts and record["block_rams"] <= board.block_rams
     config = Config.preset(record["preset"])
-    found = count_serial_resources(config) if config.serial else count_resources(config)
+    found = count_resources(config, board.family)
     anew = f"build it anew: python -m bench.boards --only {name}"
-    assert record["dsps"] == found.dsps, anew
-    if board.family.counted:
-        assert record["block_rams"] == found.block_rams, anew
-        assert abs(found.luts / record["luts"] - 1) < 0.1, anew
+    assert (record["dsps"], record["block_rams"]) == (found.dsps, found.block_rams), anew
+    assert abs(found.luts / record["luts"] - 1) < 0.1, anew
 
 
 def test_the_page_shows_what_is_stored():

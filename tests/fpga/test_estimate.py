@@ -8,9 +8,10 @@ from click.testing import CliRunner
 
 from fpga.boards import find_board
 from fpga.cli import main
+from fpga.ecp5 import ECP5
 from fpga.estimate import estimate, fit, network_cycles, random_image
 from fpga.presets import find_config, write_config
-from fpga.resources import Resources, count_resources, parts
+from fpga.resources import Resources, count_resources
 from hw.config import Config
 from sim.cycle_model import layer_cycles
 from sim.reference import run
@@ -42,13 +43,13 @@ def test_cycles_are_those_of_the_cycle_model(network):
 def test_parts_add_up():
     for name in ("tiny", "ulx3s-85f"):
         config = Config.preset(name)
-        whole, found = count_resources(config), parts(config).values()
+        whole, found = count_resources(config, ECP5), ECP5.count_parts(config).values()
         assert whole.luts == round(sum(part.luts for part in found))
         assert whole.dsps == config.multipliers + config.requantisers
 
 
 def test_more_of_anything_takes_more():
-    base = count_resources(Config.preset("small"))
+    base = count_resources(Config.preset("small"), ECP5)
     for changes in (
         {"pes": 4},
         {"rows": 4},
@@ -57,11 +58,11 @@ def test_more_of_anything_takes_more():
         {"tables": 1},
         {"kernel_height": 5},
     ):
-        more = count_resources(Config.preset("small").replace(**changes))
+        more = count_resources(Config.preset("small").replace(**changes), ECP5)
         assert more.luts > base.luts and more.registers > base.registers, changes
-    assert count_resources(Config.preset("small").replace(z_bits=19)).dsps == 2 * 18 + 2
+    assert count_resources(Config.preset("small").replace(z_bits=19), ECP5).dsps == 2 * 18 + 2
     # Four classes of rows, of which each has its place in a square of 2 x 2 pixels worked out with a multiplier.
-    assert count_resources(Config.preset("small").replace(rows=4)).dsps == 18 + 2 + 4
+    assert count_resources(Config.preset("small").replace(rows=4), ECP5).dsps == 18 + 2 + 4
 
 
 def test_what_runs_out_first():
@@ -81,7 +82,7 @@ def test_command(tmp_path, network):
     shown = farthing("estimate", "--preset", "tiny", "--network", path, "--images", images, "--json")
     found = json.loads(shown.stdout)
     assert found["layers"] == estimate(CONFIG, network).layers
-    assert list(found["boards"]) == ["ulx3s-25f", "ulx3s-85f", "ecpix5-85f"]
+    assert list(found["boards"]) == ["ulx3s-25f", "ulx3s-85f", "ecpix5-85f", "tang-nano-9k"]
     assert found["resources"]["dsps"] == 20
     table = farthing("estimate", "--preset", "tiny", "--network", path).stdout
     assert all(text in table for text in (*found["layers"], *found["boards"], "runs out first"))
@@ -99,6 +100,17 @@ def test_a_serial_machine_is_for_an_ice40(tmp_path):
     assert board["inferences_per_second"] == 24e6 / found["cycles"]
     table = farthing("estimate", "--preset", "icebreaker").stdout
     assert all(text in table for text in ("iCE40 UltraPlus", "large RAMs", "icebreaker", "tang-nano-9k"))
+
+
+def test_one_board():
+    found = json.loads(farthing("estimate", "--preset", "nano", "--board", "tang-nano-9k", "--json").stdout)
+    board = found["boards"].pop("tang-nano-9k")
+    assert found["boards"] == {} and found["family"] == "GW1N"
+    assert board["fits"] and board["runs_out_first"] == "luts"
+    assert board["shares"]["luts"] == round(found["resources"]["luts"] / 8640, 4)
+    assert "resources on GW1N" in farthing("estimate", "--preset", "nano", "--board", "tang-nano-9k").stdout
+    refused = farthing("estimate", "--preset", "nano", "--board", "icebreaker")
+    assert refused.exit_code == 1 and "expected a serial machine for this board" in refused.stderr
 
 
 def test_what_a_board_has_none_of():

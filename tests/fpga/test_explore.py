@@ -12,7 +12,7 @@ from distributed import LocalCluster
 
 from fpga.boards import find_board
 from fpga.cli import main
-from fpga.estimate import network_cycles
+from fpga.estimate import fit, network_cycles
 from fpga.explore import Candidate, Shape, explore, fastest, front, neighbours, shrink
 from fpga.presets import find_config
 from fpga.resources import Resources, count_resources
@@ -82,8 +82,12 @@ def test_search(network, cluster):
     assert found == again
     assert done[-1] == 24 and len(found) <= 24
     for one in found:
-        assert one.resources == count_resources(one.config)
+        assert one.resources == count_resources(one.config, BOARD.family)
         assert one.resources.luts <= BOARD.luts and one.resources.dsps <= BOARD.dsps
+        half = one.config.activation_words // 2
+        if half >= 16:
+            with pytest.raises(ValueError, match="activation_words"):
+                compile_network(network, one.config.replace(activation_words=half))
     best = fastest(found)
     assert best.cycles == sum(network_cycles(network, best.config).values())
     assert best.cycles < max(one.cycles for one in found)
@@ -113,15 +117,30 @@ def test_command(tmp_path, network, cluster):
     assert json.loads(shown.stdout)["preset"] == "mine"
 
 
-def test_board_that_is_not_searched(tmp_path, network):
+@pytest.mark.parametrize("name, preset", [("tang-nano-9k", "nano"), ("icebreaker", "icebreaker")])
+def test_boards_of_other_families(cluster, name, preset):
+    board, base = find_board(name), Config.preset(preset)
+    network = random_network(3, base, layers=3)
+    found = explore(network, board, base, evaluations=12, scheduler=cluster.scheduler_address)
+    for one in found:
+        assert one.config.serial == base.serial and fit(one.resources, board).fits
+        assert one.resources == count_resources(one.config, board.family)
+        assert one.cycles == sum(network_cycles(network, one.config).values())
+    assert len({one.shape.chunk for one in found}) > 1
+
+
+def test_a_board_is_for_one_machine(tmp_path, network):
     write_network(tmp_path / "net.farthing", network)
-    arguments = ["explore", "--network", str(tmp_path / "net.farthing"), "--board", "tang-nano-9k"]
-    result = CliRunner().invoke(main, [*arguments, "-o", str(tmp_path / "x.json")], prog_name="farthing")
-    assert (
-        result.exit_code == 1
-        and "expected a board with an ECP5, whose configurations are searched" in result.output
-    )
-    assert not (tmp_path / "x.json").exists()
+    for board, preset, expected in (
+        ("icebreaker", "small", "expected a serial machine for this board, got one with PEs, preset small"),
+        ("ulx3s-25f", "icebreaker", "expected a machine with PEs for this board"),
+    ):
+        arguments = ["explore", "--network", tmp_path / "net.farthing", "--board", board, "--preset", preset]
+        result = CliRunner().invoke(
+            main, [*map(str, arguments), "-o", str(tmp_path / "x.json")], prog_name="farthing"
+        )
+        assert result.exit_code == 1 and expected in result.output
+        assert not (tmp_path / "x.json").exists()
 
 
 @pytest.mark.slow

@@ -1,6 +1,6 @@
 import json
 
-from fpga.netlist import count_netlist
+from fpga.netlist import count_ecp5, count_gowin
 
 
 def carry(source, target):
@@ -28,5 +28,29 @@ def test_cells_of_all_modules_are_counted(tmp_path):
     library = {"attributes": {"blackbox": "1"}, "cells": {"x": leaf}}
     path = tmp_path / "netlist.json"
     path.write_text(json.dumps({"modules": {"top": top, "part": part, "LUT4": library}}))
-    assert count_netlist(path, "part")["luts"] == 1 + 3 * 2 + 2 * 4
-    assert count_netlist(path, "top") == {"luts": 2 * 15 + 6, "registers": 1, "dsps": 1, "block_rams": 1}
+    assert count_ecp5(path, "part")["luts"] == 1 + 3 * 2 + 2 * 4
+    assert count_ecp5(path, "top") == {"luts": 2 * 15 + 6, "registers": 1, "dsps": 1, "block_rams": 1}
+
+
+def test_a_register_of_gowin_is_behind_a_lut(tmp_path):
+    def cell(kind, **nets):
+        ports = {name: "output" if name in ("F", "Q", "DO") else "input" for name in nets}
+        return {
+            "type": kind,
+            "connections": {name: [net] for name, net in nets.items()},
+            "port_directions": ports,
+        }
+
+    cells = {
+        "lut": cell("LUT2", I0=1, F=2),
+        "behind": cell("DFFR", D=2, Q=3),
+        "beside": cell("DFFE", D=3, Q=4),
+        "memory": cell("RAM16SDP4", DI=4, DO=5),
+        "late": cell("DFF", D=5, Q=6),
+        "block": cell("SDPX9B", DI=6),
+        "plain": cell("DPB", DI=6),
+        "product": cell("MULT18X18", A=6),
+    }
+    path = tmp_path / "netlist.json"
+    path.write_text(json.dumps({"modules": {"top": {"cells": cells}}}))
+    assert count_gowin(path, "top") == {"luts": 1 + 2 + 4, "registers": 3, "dsps": 1, "block_rams": 2}

@@ -1,7 +1,6 @@
 """What a serial machine takes of an iCE40 UltraPlus, counted from its configuration.
 
-As ``fpga.resources`` for ECP5: memories and multipliers are counted as Yosys maps them; logic is what preset ``icebreaker`` takes and what each bit,
-lane or tap more adds to it. Logic cells, each a LUT and a register, are the ``luts``; ``registers`` are part of them.
+Memories and multipliers are counted as Yosys maps them; logic is what preset ``icebreaker`` takes and what each bit, lane or tap more adds to it. Logic cells, each a LUT and a register, are the ``luts``; ``registers`` are part of them.
 """
 
 import math
@@ -13,7 +12,7 @@ from hw.config import Config
 from hw.formats import LAYER_WORDS, Bank, basis_layout, scale_word_layout
 from hw.serial_layer import field_bits
 
-__all__ = ["count_serial_resources", "serial_parts"]
+__all__ = ["count_parts"]
 
 #: Bits of a word of a block RAM, and how many of these it has.
 _BLOCK_SHAPES = {16: 256, 8: 512, 4: 1024, 2: 2048}
@@ -43,14 +42,18 @@ _SLOPES = {
 }
 
 
-def count_serial_resources(config):
-    """``Resources`` of the accelerator of a serial ``Config`` with a serial line, logic cells and registers as whole numbers."""
-    total = sum(serial_parts(config).values(), Resources())
-    return Resources(**vars(total) | {"luts": round(total.luts), "registers": round(total.registers)})
+def count_parts(config):
+    """``Resources`` by name of the part, in the order of the hardware; the logic around a memory is with it.
 
-
-def serial_parts(config):
-    """``Resources`` by name of the part, in the order of the hardware; the logic around a memory is with it."""
+    Raises
+    ------
+    ValueError
+        If the ``Config`` is not that of a serial machine.
+    """
+    if not config.serial:
+        raise ValueError(
+            f"expected a serial machine for this board, got one with PEs, preset {config.name}; take icebreaker"
+        )
     sizes, known = _sizes(config), _sizes(Config.preset("icebreaker"))
     parts = {}
     for name, base in _BASE.items():
