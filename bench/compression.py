@@ -118,12 +118,20 @@ EXPERIMENTS = {
     "resnet20-6-0.60-long": Experiment(
         **_RESNET20, recipe=_escalate(6, 0.6, dataclasses.replace(_RETRAINING, epochs=28))
     ),
+    "resnet20-6-0.85-long": Experiment(
+        **_RESNET20,
+        recipe=_escalate(6, 0.85, dataclasses.replace(_RETRAINING, epochs=12)),
+        after="resnet20-6-0.60-long",
+    ),
     # The bases that `farthing compress` chooses: three of five multiplications go with the three that an output channel does not use.
     "resnet20-2-of-5-0.60": Experiment(**_RESNET20, recipe=_escalate(5, 0.6, kept=2)),
     "resnet20-penni-0.60": Experiment(**_RESNET20, recipe=_penni(5, 0.6)),
     # After tuning as short as that it is 0.74 points below the dense network, and rising.
     "resnet20-penni-0.73": Experiment(**_RESNET20, recipe=_penni(5, 0.73, epochs=16, rate=0.02)),
     **_curve("resnet8", 6, **_RESNET8),
+    "resnet8-6-0.60-long": Experiment(
+        model=_RESNET8["model"], recipe=_escalate(6, 0.6, dataclasses.replace(_RETRAINING, epochs=28))
+    ),
     **_uniform_points("resnet20", **_RESNET20),
     **_curve("resnet20", 5, **_RESNET20),
     **_curve("resnet20", 4, **_RESNET20),

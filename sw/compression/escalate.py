@@ -83,7 +83,7 @@ class EscalateSettings:
 class SearchedEscalateSettings(EscalateSettings):
     """ESCALATE in which AMC chooses the zeros of each layer, so that ``sparsity`` is the share of what ``search.cost`` counts that is saved.
 
-    Without it one multiple of mean magnitudes decides for all layers.
+    Without it one limit of what kernels lose decides for all layers.
     """
 
     search: SearchSettings = field(default_factory=SearchSettings)

@@ -23,6 +23,8 @@ THRESHOLD = 0.7
 #: How far beyond their threshold numbers behind ternary coefficients count, in units of their scale: further out they gain
 #: nothing, and would take long to come back.
 _BEYOND = 1.0
+#: Least energy of a basis that is counted with, of their mean.
+_LEAST_ENERGY = 1e-6
 
 
 def project(numbers, kept=None):
@@ -111,11 +113,22 @@ class TernaryConvolution(DecomposedConvolution):
         exact = latent.sign() * (latent.abs() > self.threshold) * self.kept
         return straight_through(exact, latent * self.kept)
 
-    def relative(self):
-        """Magnitude behind each kept coefficient over their mean in its basis, 0 for the others, [K, C / groups, M]."""
-        magnitude = self.coefficients.detach().abs() * self.kept
-        mean = magnitude.sum((0, 1)) / self.kept.sum((0, 1)).clamp(min=1)
-        return magnitude / mean.clamp(min=torch.finfo(magnitude.dtype).tiny), mean
+    def losses(self):
+        """What the kernel loses in squared error where a coefficient is zero instead of one, [K, C / groups, M]; ``-inf`` for those that are not kept.
+
+        Of a number ``r`` in units of its scale that is ``r ** 2 - (r - 1) ** 2`` times the energy of its basis, whose mean in the layer is 1.
+        """
+        losses = (2 * self.coefficients.detach().abs() - 1) * self._energies()
+        return torch.where(self.kept, losses, -torch.inf)
+
+    @torch.no_grad()
+    def give_up(self, loss):
+        """Move the thresholds so that coefficients become zero whose loss is at most ``loss``, a Tensor of no dimension."""
+        self.threshold.copy_(((1 + loss / self._energies()) / 2).clamp(min=0))
+
+    def _energies(self):
+        energies = self.bases.detach().square().sum((1, 2))
+        return (energies / energies.mean()).clamp(min=_LEAST_ENERGY)
 
 
 def ternary_units(network):
@@ -147,8 +160,7 @@ def sparsity(units):
 def set_sparsity(units, share):
     """Move the thresholds of ternary ``units`` so that ``share`` of all their coefficients is zero, as nearly as can be.
 
-    All thresholds are the same multiple of the mean magnitude in their basis: where a few coefficients are far larger than
-    the rest, more become zero.
+    It is those by which kernels lose least: where a basis holds little of a layer's energy, more coefficients become zero.
 
     Raises
     ------
@@ -159,10 +171,8 @@ def set_sparsity(units, share):
         raise ValueError("expected at least one layer with ternary coefficients, got none")
     if not 0 <= share < 1:
         raise ValueError(f"expected a share of zeros from 0 to below 1, got {share}")
-    parts = [unit.relative() for unit in units]
-    relative = torch.cat([numbers.flatten() for numbers, _ in parts])
-    zeros = round(share * relative.numel())
-    # What is zero anyway stays so: the multiple is at least 0.
-    multiple = relative.kthvalue(zeros).values if zeros else relative.new_zeros(())
-    for unit, (_, mean) in zip(units, parts, strict=True):
-        unit.threshold.copy_(multiple * mean)
+    losses = torch.cat([unit.losses().flatten() for unit in units])
+    zeros = round(share * losses.numel())
+    most = losses.kthvalue(zeros).values if zeros else losses.new_tensor(-torch.inf)
+    for unit in units:
+        unit.give_up(most)

@@ -197,11 +197,8 @@ class ChannelSpace(_Space):
 def _importance(unit):
     """What numbers are ordered by; what is zero for good comes first."""
     if isinstance(unit, TernaryConvolution):
-        found, _ = unit.relative()
-    elif isinstance(unit, MaskedConvolution):
-        found = unit.weight.detach().abs()
-    else:
-        found = unit.importance()
+        return unit.losses()
+    found = unit.weight.detach().abs() if isinstance(unit, MaskedConvolution) else unit.importance()
     return torch.where(unit.kept, found, -1.0)
 
 
@@ -219,13 +216,12 @@ def _without(kept, places):
 
 
 def _set_thresholds(unit, order, zeros):
-    """Thresholds of a ternary unit, one multiple of the mean magnitude in each basis, below which ``zeros`` coefficients are, or more that are equal."""
-    relative, mean = unit.relative()
+    """Thresholds of a ternary unit, by which ``zeros`` coefficients become zero, or more that are equal."""
     if zeros == 0:
         unit.threshold.zero_()
         return
-    ordered = relative.flatten()[order]
+    ordered = unit.losses().flatten()[order]
     last = ordered[zeros - 1]
     after = ordered[zeros] if zeros < len(ordered) else last
     # Between two, so that rounding takes neither for the other.
-    unit.threshold.copy_(torch.maximum((last + after) / 2, last * (1 + 1e-5)) * mean)
+    unit.give_up(torch.maximum((last + after) / 2, last + 1e-5 * last.abs().clamp(min=1)))

@@ -143,6 +143,10 @@ def test_sparsity_is_what_was_asked_for(share):
         assert set(made.combination().detach().unique().tolist()) <= {-1.0, 0.0, 1.0}
 
 
+def error(made):
+    return float((made.kernel().detach() - dense(inputs=40).weight.detach()).square().sum())
+
+
 def test_least_coefficients_become_zero_first():
     made = unit(inputs=40, kept=5)
     set_sparsity([made], 0.7)
@@ -150,6 +154,27 @@ def test_least_coefficients_become_zero_first():
     for basis in range(5):
         magnitude = made.coefficients.detach()[:, :, basis].abs()
         assert magnitude[left[:, :, basis]].min() >= magnitude[~left[:, :, basis]].max()
+
+
+def test_losses_are_what_the_kernel_loses():
+    made = unit(inputs=40, kept=5)
+    set_sparsity([made], 0.5)
+    energy = float(made.bases.detach().square().sum((1, 2)).mean())
+    losses, left = made.losses(), made.combination().detach() != 0
+    before = error(made)
+    for place in left.nonzero()[::97].tolist():
+        made.kept[tuple(place)] = False
+        assert error(made) - before == pytest.approx(float(losses[tuple(place)]) * energy, abs=1e-4)
+        made.kept[tuple(place)] = True
+
+
+def test_bases_that_hold_little_get_more_zeros():
+    made = unit(inputs=40, kept=5)
+    with torch.no_grad():
+        made.bases[3] *= 0.3
+    set_sparsity([made], 0.8)
+    zeros = (made.combination().detach() == 0).float().mean((0, 1))
+    assert zeros[3] > 0.95 and zeros.argmax() == 3 and zeros.mean() == pytest.approx(0.8, abs=2e-3)
 
 
 @pytest.mark.parametrize(("units", "share", "message"), [(1, 1.0, "got 1.0"), (0, 0.5, "at least one layer")])
