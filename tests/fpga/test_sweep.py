@@ -70,7 +70,8 @@ def test_every_point_is_measured(done):
     assert json.loads((folder / "curve.sweep.json").read_text()) == result
     few, many, more = result["points"]
     assert [each["label"] for each in result["points"]] == list(POINTS)
-    assert many["sparsity"] > few["sparsity"] + 0.1 and many["operations"] < few["operations"]
+    # Channels that nothing is left of take their zeros with them.
+    assert many["sparsity"] > few["sparsity"] and many["operations"] < 0.8 * few["operations"]
     assert many["image_bits"] < few["image_bits"] < few["dense_bits"]
     assert more["bases"] == 5 and all(each["cycles"] > 0 and each["agreement"] > 0.9 for each in (few, many))
     assert result["dense_accuracy"] > 0.8 and few["accuracy"] > 0.6
