@@ -12,12 +12,12 @@ _CELL_LUTS = 6
 
 def count_parts(config):
     """``Resources`` by name of the part, of a ``Config`` that is not serial; raises ``ValueError`` if it is."""
-    return {name: _count(part) for name, part in parts(config).items()}
+    return {name: _count(piece) for name, piece in parts(config).items()}
 
 
-def _count(part):
-    logic = Resources(luts=part.luts, registers=part.registers, dsps=part.dsps)
-    return sum((_count_memory(memory) * times for memory, times in part.memories), logic)
+def _count(piece):
+    logic = Resources(luts=piece.luts, registers=piece.registers, dsps=piece.dsps)
+    return sum((_count_memory(memory) * times for memory, times in piece.memories), logic)
 
 
 def _count_memory(memory):

@@ -19,16 +19,18 @@ _REGISTERS, _ALONE = 0.925, 0.435
 
 def count_parts(config):
     """``Resources`` by name of the part, of a ``Config`` that is not serial; raises ``ValueError`` if it is."""
-    return {name: _count(part, _SUMS if name == "MACs" else _OTHERS) for name, part in parts(config).items()}
+    return {
+        name: _count(piece, _SUMS if name == "MACs" else _OTHERS) for name, piece in parts(config).items()
+    }
 
 
-def _count(part, factor):
+def _count(piece, factor):
     logic = Resources(
-        luts=factor * part.luts + _ALONE * part.registers,
-        registers=_REGISTERS * part.registers,
-        dsps=part.dsps,
+        luts=factor * piece.luts + _ALONE * piece.registers,
+        registers=_REGISTERS * piece.registers,
+        dsps=piece.dsps,
     )
-    return sum((_count_memory(memory) * times for memory, times in part.memories), logic)
+    return sum((_count_memory(memory) * times for memory, times in piece.memories), logic)
 
 
 def _count_memory(memory):

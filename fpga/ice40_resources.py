@@ -1,6 +1,7 @@
 """What a serial machine takes of an iCE40 UltraPlus, counted from its configuration.
 
-Memories and multipliers are counted as Yosys maps them; logic is what preset ``icebreaker`` takes and what each bit, lane or tap more adds to it. Logic cells, each a LUT and a register, are the ``luts``; ``registers`` are part of them.
+Memories and multipliers are counted as Yosys maps them; logic is what preset ``icebreaker`` takes and what each bit, lane or tap more adds to it.
+Logic cells, each a LUT and a register, are the ``luts``; ``registers`` are part of them. Numbers are fitted to ``bench/results/resources.json``.
 """
 
 import math
