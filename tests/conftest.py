@@ -2,6 +2,7 @@
 
 import os
 import random
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -23,4 +24,7 @@ def pytest_runtest_setup(item):
     """Global random numbers start anew for each test; a failing test shows the seed in its captured output."""
     random.seed(SEED)
     np.random.seed(SEED)  # noqa: NPY002 - code that still uses the global generator must repeat as well
+    # Networks take their first weights from torch, which not every installation has.
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(SEED)
     print(f"global seed {SEED}")
