@@ -70,9 +70,9 @@ class Experiment:
     after: str | None = None
 
 
-def _escalate(bases, sparsity, retraining=_RETRAINING, kept=None):
+def _escalate(bases, sparsity, retraining=_RETRAINING, kept=None, refining=_REFINING):
     escalate = EscalateSettings(
-        bases=bases, kept=kept, sparsity=sparsity, retraining=retraining, refining=_REFINING
+        bases=bases, kept=kept, sparsity=sparsity, retraining=retraining, refining=refining
     )
     return Recipe(methods=(TrainSettings(training=_DENSE), escalate))
 
@@ -96,6 +96,17 @@ def _curve(name, bases, *, first=_RETRAINING, further=_FURTHER, **network):
     return found
 
 
+def _untrained(name, bases, shares, **network):
+    """What fitting and calibration make alone."""
+    none = dataclasses.replace(_RETRAINING, epochs=0)
+    return {
+        f"{name}-{bases}-{share:.2f}-untrained": Experiment(
+            **network, recipe=_escalate(bases, share, none, refining=none)
+        )
+        for share in shares
+    }
+
+
 def _uniform_points(name, **network):
     """The same network with uniform weights of 2, 3 and 4 bits, each with the epochs of a first point."""
     recipe = _escalate(6, 0.5)
@@ -105,6 +116,7 @@ def _uniform_points(name, **network):
 
 
 _RESNET20 = {"model": "resnet20", "weights": "resnet20-cifar10-jpeg.pt"}
+_RESNET56 = {"model": "resnet56", "weights": "resnet56-cifar10.th"}
 #: A third of the work of ResNet-20, and less room for mistakes.
 _RESNET8 = {
     "model": "mlperf-tiny-resnet8.onnx",
@@ -130,12 +142,18 @@ EXPERIMENTS = {
     "resnet20-penni-0.73": Experiment(**_RESNET20, recipe=_penni(5, 0.73, epochs=16, rate=0.02)),
     **_curve("resnet8", 6, **_RESNET8),
     "resnet8-6-0.60-long": Experiment(
-        model=_RESNET8["model"], recipe=_escalate(6, 0.6, dataclasses.replace(_RETRAINING, epochs=28))
+        model=_RESNET8["model"],
+        recipe=_escalate(6, 0.6, dataclasses.replace(_RETRAINING, epochs=28)),
     ),
     **_uniform_points("resnet20", **_RESNET20),
+    **_untrained("resnet20", 6, _SHARES[1:], **_RESNET20),
+    **_untrained("resnet20", 5, (0.6, 0.85), **_RESNET20),
+    **_untrained("resnet20", 4, (0.6, 0.85), **_RESNET20),
+    **_untrained("resnet8", 6, (0.6, 0.85), model=_RESNET8["model"]),
+    **_untrained("resnet56", 6, (0.6, 0.85), **_RESNET56),
     **_curve("resnet20", 5, **_RESNET20),
     **_curve("resnet20", 4, **_RESNET20),
-    "resnet56-penni": Experiment(model="resnet56", weights="resnet56-cifar10.th", recipe=_penni(5, 0.8)),
+    "resnet56-penni": Experiment(**_RESNET56, recipe=_penni(5, 0.8)),
 }
 
 
@@ -255,11 +273,12 @@ def _compressed(network, experiment, run, start, path):
     images, labels = run.test_split()
     integers = integer_logits(made.integers, images).argmax(1)
     point = measure_point(path, run.dataset, Config.preset(PRESET))
-    trained = next(phase for phase in made.phases if phase.name == "ternary-retrain")
+    names = [phase.name for phase in made.phases]
+    ternary = made.phases[names.index("ternary-shrink") - 1]
     return {
         "method": "escalate",
         "sparsity": point["sparsity"],
-        "accuracy_float": trained.accuracy,
+        "accuracy_float": ternary.accuracy,
         "accuracy_integer": float((integers == labels).mean()),
         "agreement": float((integers == logits(made.network, images).argmax(1).numpy()).mean()),
         "operations": point["operations"],

@@ -66,7 +66,7 @@ def target_table(stored):
 
 def experiment_tables(stored):
     """``[(title, headings, rows)]`` of strings, of a list of experiments."""
-    found = [table(stored) for table in (_ternary, _uniform, _real)]
+    found = [table(stored) for table in (_ternary, _untrained, _uniform, _real)]
     return [table for table in found if table[2]]
 
 
@@ -79,7 +79,8 @@ def draw(stored):
         kept = record["settings"]["escalate"]["kept"]
         bases = record["bases"] if kept is None else f"{kept} of {record['bases']}"
         longer = f", {record['epochs']} epochs" if record["name"].endswith("-long") else ""
-        lines.setdefault(f"ternary, {bases} bases{longer}", []).append(record)
+        trained = longer if record["epochs"] else ", untrained"
+        lines.setdefault(f"ternary, {bases} bases{trained}", []).append(record)
     if uniform := _of(records, "uniform"):
         bits = ", ".join(str(record["weight_bits"]) for record in uniform)
         lines[f"uniform, bits: {bits}; ideal cycles"] = uniform
@@ -103,6 +104,21 @@ def _lost(record, after):
     return f"{100 * (record['accuracy_dense'] - record[after]):.2f}"
 
 
+def _trained(stored):
+    """Records of ESCALATE that were trained, and those that were not."""
+    records = _of(stored, "escalate")
+    return [record for record in records if record["epochs"]], [
+        record for record in records if not record["epochs"]
+    ]
+
+
+def _start(record):
+    """What training began with."""
+    if record["after"] is not None:
+        return record["after"]
+    return "fitted" if "fitting" in record["settings"]["escalate"] else "nearest kernels"
+
+
 def _best(stored, other, key):
     """Top-1 and zeros of our best network that has no more of ``key`` than another."""
     ours = [
@@ -117,40 +133,57 @@ def _best(stored, other, key):
 def _ternary(stored):
     rows = [
         [
-            record["name"],
-            f"{record['sparsity']:.1%}",
-            f"{record['accuracy_dense']:.2%}",
-            f"{record['accuracy_float']:.2%}",
-            f"{record['accuracy_integer']:.2%}",
-            _lost(record, "accuracy_integer"),
+            *_result(record),
             f"{record['agreement']:.2%}",
-            f"{record['cycles']:,.0f}",
-            f"{record['flops_cut']:.1%}",
-            f"{record['image_bits']:,}",
-            f"{record['ratio']:.1f}",
-            f"{record['ratio_zeros_free']:.1f}",
+            *_costs(record),
+            _start(record),
             str(record["epochs"]),
             f"{record['seconds'] / 60:,.0f}",
             record["date"],
         ]
-        for record in _of(stored, "escalate")
+        for record in _trained(stored)[0]
     ]
-    headings = [
-        "experiment",
-        "zeros",
-        "dense top-1",
-        "ternary",
-        "integers",
-        "points lost",
-        "as the twin",
-        "cycles",
-    ]
-    headings += ["operations cut", "image bits", "ratio", "ratio, zeros free", "epochs", "minutes", "date"]
+    headings = [*_RESULT, "as the twin", *_COSTS, "start", "epochs", "minutes", "date"]
     return (
         "ESCALATE: ternary coefficients and 8-bit integers, NAME-BASES-ZEROS, NAME-KEPT-of-BASES-ZEROS",
         headings,
         rows,
     )
+
+
+def _untrained(stored):
+    rows = [
+        [*_result(record), *_costs(record), f"{record['seconds']:,.0f}", record["date"]]
+        for record in _trained(stored)[1]
+    ]
+    return "ESCALATE without training: fitted, and calibrated", [*_RESULT, *_COSTS, "seconds", "date"], rows
+
+
+_RESULT = ("experiment", "zeros", "dense top-1", "ternary", "integers", "points lost")
+_COSTS = ("cycles", "operations cut", "image bits", "ratio", "ratio, zeros free")
+
+
+def _result(record):
+    """Cells below ``_RESULT``."""
+    return [
+        record["name"],
+        f"{record['sparsity']:.1%}",
+        f"{record['accuracy_dense']:.2%}",
+        f"{record['accuracy_float']:.2%}",
+        f"{record['accuracy_integer']:.2%}",
+        _lost(record, "accuracy_integer"),
+    ]
+
+
+def _costs(record):
+    """Cells below ``_COSTS``."""
+    return [
+        f"{record['cycles']:,.0f}",
+        f"{record['flops_cut']:.1%}",
+        f"{record['image_bits']:,}",
+        f"{record['ratio']:.1f}",
+        f"{record['ratio_zeros_free']:.1f}",
+    ]
 
 
 def _uniform(stored):

@@ -43,8 +43,8 @@ __all__ = ["compile_", "compress", "inspect", "roofline"]
 )
 @click.option(
     "--epochs",
-    type=click.IntRange(min=1),
-    help="Of the longest training; the others change in proportion.",
+    type=click.IntRange(min=0),
+    help="Of the longest training; the others change in proportion. 0: none of them.",
 )
 @click.option(
     "--rate",

@@ -35,7 +35,7 @@ def recipe_with_options(
     sparsity : float
         Share of zeros of the last method that has one.
     epochs, rate
-        Of the longest training after that of the dense network; all others change in proportion.
+        Of the longest training after that of the dense network; all others change in proportion. Of 0 epochs there are none.
     dense_epochs : int
         Of a training that comes first, with the rate of the longest one; 0 leaves it out.
     precision, device, seed
@@ -153,7 +153,8 @@ def _scaled(recipe, epochs, rate):
             return training
         changes = {}
         if epochs is not None:
-            changes["epochs"] = max(1, epochs * training.epochs // longest.epochs)
+            share = epochs * training.epochs // max(1, longest.epochs)
+            changes["epochs"] = max(min(1, epochs), share)
         if rate is not None:
             changes["rate"] = rate * (training.rate / longest.rate)
         return dataclasses.replace(training, **changes)

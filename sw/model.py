@@ -117,10 +117,7 @@ class Network(nn.Module):
 
     def forward(self, images):
         """Logits [n, classes] of images [n, C, H, W], float or uint8, pixels from 0 to 255."""
-        needed = {}
-        for index, layer in enumerate(self.layers):
-            needed.update(dict.fromkeys(layer_inputs(layer), index))
-        tensors = {INPUT: self.read(images)}
+        tensors, needed = {INPUT: self.read(images)}, self.last_readers()
         for index, layer in enumerate(self.layers):
             tensors[layer.name] = self.compute(layer, [tensors[name] for name in layer_inputs(layer)])
             # What nobody reads any more is freed.
@@ -130,6 +127,13 @@ class Network(nn.Module):
                 if needed.get(name, index) > index or name == layer.name
             }
         return tensors[self.layers[-1].name].flatten(1)
+
+    def last_readers(self):
+        """Place of the last layer that reads a tensor, by name of the tensor."""
+        needed = {}
+        for index, layer in enumerate(self.layers):
+            needed.update(dict.fromkeys(layer_inputs(layer), index))
+        return needed
 
 
 def average(layer, images):
@@ -164,6 +168,8 @@ class ConvolutionUnit(nn.Module):
 
     #: Names of all its parameters and buffers [K, C / groups, ...].
     per_channel = ()
+    #: The same for [C, ...].
+    per_input = ()
 
     def __init__(self, layer, normalise=None):
         super().__init__()
@@ -192,6 +198,8 @@ class ConvolutionUnit(nn.Module):
         unit.layer, unit.normalise = layer, narrow_normalise(self.normalise, outputs)
         for name in self.per_channel:
             put(unit, name, narrow(getattr(self, name), outputs, inputs, self.layer.groups))
+        for name in self.per_input:
+            put(unit, name, getattr(self, name).detach()[inputs])
         return unit
 
     def sums(self, images, residual=None):

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
+from ..model import Network
 from ..network import IntegerNetwork
+from ..training import check_classes
 from .escalate import EscalateSettings, train_integers, train_ternary
 from .quantisation import integer_network
 from .recipe import METHODS
@@ -64,13 +66,16 @@ def compress(network, dataset, recipe, run, *, name="network", start=None):
             f"expected images of {'x'.join(map(str, network.pixels.shape))} as the network reads, "
             f"got {'x'.join(map(str, dataset.train_images.shape[1:]))}"
         )
+    if isinstance(network, Network):
+        check_classes(dataset, network.shapes[network.layers[-1].name][0])
     methods = list(zip(recipe.labelled(), recipe.names(), recipe.methods, strict=True))
     run.about = {}
-    if recipe.dense is None:
-        network = run.phase("dense", lambda: network)
-    else:
+    if recipe.dense is not None:
         (label, _, settings), *methods = methods
         run.about = {label: settings}
+    if recipe.dense is None or recipe.dense.epochs == 0:
+        network = run.phase("dense", lambda: network)
+    else:
         network = run.train("dense", network, recipe.dense)
     run.teacher, integers, ternary = network, None, None
     for label, method, settings in methods:

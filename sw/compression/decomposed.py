@@ -30,9 +30,10 @@ class DecomposedConvolution(ConvolutionUnit):
         bool, of the shape of ``coefficients``: the others stay zero. ``None`` keeps all.
     """
 
-    #: Of shape [K, C / groups, M].
     per_channel = ("coefficients", "kept")
-    #: Names of all its parameters and buffers [M, ...].
+    #: Names of all its parameters and buffers [..., M].
+    per_coefficient = ("coefficients", "kept")
+    #: The same for [M, ...].
     per_basis = ("bases",)
 
     def __init__(self, layer, coefficients, bases, normalise, kept=None):
@@ -68,7 +69,7 @@ class DecomposedConvolution(ConvolutionUnit):
         unit = super().narrowed(outputs, inputs, layer)
         used = unit.combination().detach().ne(0).any(1).any(0)
         used[0] |= not used.any()
-        for name in self.per_channel:
+        for name in self.per_coefficient:
             put(unit, name, getattr(unit, name).detach()[..., used])
         for name in self.per_basis:
             put(unit, name, getattr(unit, name).detach()[used])

@@ -7,12 +7,13 @@ paper leaves open how coefficients become ternary and when zeros come; what is d
 import copy
 from dataclasses import dataclass, field
 
-from ..training import Distillation, TrainingSettings
+from ..training import Distillation, TrainingSettings, repeatable
 from .amc.cycles import estimate_cycles
 from .amc.pipeline import search_policy
 from .amc.settings import SearchSettings
 from .amc.settling import settled, spread
 from .amc.spaces import coefficient_space
+from .fitting import fit_network
 from .grids import calibrate
 from .plan import plan_layers
 from .quantisation import integer_network, quantised_network
@@ -58,6 +59,8 @@ class EscalateSettings:
     last_planes: int = 4
     #: Share of all ternary coefficients that is zero in the end: the knob from accuracy to speed.
     sparsity: float = 0.6
+    #: Training images that ternary coefficients and bases are fitted on before they are trained.
+    fitting: int = 1000
     #: Share of the retraining in which the zeros come, and after which they are left as they are.
     ramp: float = 0.5
     freeze: float = 0.8
@@ -73,6 +76,9 @@ class EscalateSettings:
     def __post_init__(self):
         if not 0 <= self.sparsity < 1:
             raise ValueError(f"expected a sparsity from 0 to below 1, got {self.sparsity}")
+        for name in ("fitting", "calibration"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"expected at least 1 image of {name}, got {getattr(self, name)}")
         if not 0 < self.ramp <= self.freeze <= 1:
             raise ValueError(
                 f"expected 0 < ramp <= freeze <= 1, got a ramp of {self.ramp} and a freeze of {self.freeze}"
@@ -90,7 +96,7 @@ class SearchedEscalateSettings(EscalateSettings):
 
 
 def first_ternary(network, settings):
-    """``network`` with ternary coefficients as ``EscalateSettings`` plan them, before any training of them.
+    """``network`` with ternary coefficients as ``EscalateSettings`` plan them, before they are fitted to anything but its kernels.
 
     Raises
     ------
@@ -130,12 +136,17 @@ def train_ternary(network, settings, run, *, start=None):
     -------
     sw.model.Network
     """
-    if start is None:
-        made = run.phase("ternary", first_ternary, network, settings)
-    else:
+    searched, zeros = isinstance(settings, SearchedEscalateSettings), {}
+    if start is not None:
         made = run.phase("ternary", copy.deepcopy, start)
-    searched = isinstance(settings, SearchedEscalateSettings)
-    zeros = _searched(made, settings, run) if searched else {}
+    elif searched:
+        made = run.phase("ternary", _fitted, network, settings, run)
+    else:
+        made = run.phase("ternary", _fitted_with_zeros, network, settings, run)
+    if searched:
+        zeros = _searched(made, settings, run)
+        if start is None:
+            made = run.phase("ternary-zeros", _fitted, network, settings, run, zeros)
     return run.train(
         "ternary-retrain",
         made,
@@ -166,6 +177,23 @@ def train_integers(ternary, settings, run):
         if isinstance(unit, TernaryConvolution):
             unit.coefficients.requires_grad_(False)
     return run.train("refine", twin, settings.refining)
+
+
+def _fitted(network, settings, run, zeros=None):
+    """The closest ternary network there is without training; ``zeros`` are shares by name of layer."""
+    made, images = first_ternary(network, settings), calibration_images(run.dataset, settings.fitting)
+    with repeatable(settings.retraining.seed):
+        return fit_network(network, made, images, zeros)
+
+
+def _fitted_with_zeros(network, settings, run):
+    """The same with the zeros asked for, where layers lose least by them."""
+    made = _fitted(network, settings, run)
+    ramped = ramped_units(made)
+    set_sparsity(ramped, settings.sparsity)
+    zeros = {layer.name: sparsity([unit]) for layer, unit in ternary_units(made) if unit in ramped}
+    run.show(0.5, "fitted; again with zeros")
+    return _fitted(network, settings, run, zeros)
 
 
 def _quantised(network, settings, run):
@@ -209,7 +237,7 @@ def _ramp(network, settings, zeros):
     """
     if zeros:
         return _ramp_of_layers(network, settings, zeros)
-    first = sparsity([unit for _, unit in ternary_units(network)])
+    first = sparsity(ramped_units(network))
 
     def step(trained, fraction):
         if fraction > settings.freeze:

@@ -81,7 +81,7 @@ class Run:
         return None if self.folder is None else Path(self.folder) / f"{self._current}.checkpoint"
 
     def train(self, name, network, settings, *, later=(), **hooks):
-        """Train ``network`` in place as the phase ``name``, as above. Returns it.
+        """Train ``network`` in place as the phase ``name``, as above. Returns it. Of no epochs there is no phase.
 
         Parameters
         ----------
@@ -90,6 +90,8 @@ class Run:
         hooks
             As for ``sw.training.train``.
         """
+        if settings.epochs == 0:
+            return network
         name = self._free(name)
         self._show(name, 0.0, "")
         epochs = train(

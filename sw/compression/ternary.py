@@ -78,14 +78,20 @@ class TernaryConvolution(DecomposedConvolution):
         bool, of the shape of ``coefficients``: the others stay zero.
     """
 
-    per_basis = (*DecomposedConvolution.per_basis, "threshold")
+    per_input = ("threshold", "moments")
+    per_coefficient = (*DecomposedConvolution.per_coefficient, "threshold")
 
     def __init__(self, layer, coefficients, bases, normalise, kept):
         planes = [(coefficients[:, :, m], kept[:, :, m]) for m in range(len(bases))]
         scales = torch.stack([project(*plane)[1] for plane in planes])
         super().__init__(layer, coefficients / scales, bases * scales[:, None, None], normalise, kept)
+        threshold = THRESHOLD * torch.stack([mean_magnitude(*plane) for plane in planes]) / scales
+        places = bases[0].numel()
+        #: [C, M]
+        self.register_buffer("threshold", threshold.repeat(layer.inputs, 1))
+        #: [C, R * S, R * S]: covariances of the pixels that the places of a kernel read; those of noise, until a fit knows better.
         self.register_buffer(
-            "threshold", THRESHOLD * torch.stack([mean_magnitude(*plane) for plane in planes]) / scales
+            "moments", torch.eye(places, dtype=bases.dtype).repeat(layer.inputs, 1, 1).to(bases.device)
         )
 
     @classmethod
@@ -108,17 +114,19 @@ class TernaryConvolution(DecomposedConvolution):
 
     def combination(self):
         """Coefficients [K, C / groups, M] of -1, 0 and +1, with a gradient to the numbers behind them."""
-        limit = self.threshold + _BEYOND
+        threshold = self._of_inputs(self.threshold)
+        limit = threshold + _BEYOND
         latent = torch.minimum(torch.maximum(self.coefficients, -limit), limit)
-        exact = latent.sign() * (latent.abs() > self.threshold) * self.kept
+        exact = latent.sign() * (latent.abs() > threshold) * self.kept
         return straight_through(exact, latent * self.kept)
 
     def losses(self):
-        """What the kernel loses in squared error where a coefficient is zero instead of one, [K, C / groups, M]; ``-inf`` for those that are not kept.
+        """What the sums of the layer lose in squared error where a coefficient is zero instead of one, [K, C / groups, M]; ``-inf`` for those that are not kept.
 
-        Of a number ``r`` in units of its scale that is ``r ** 2 - (r - 1) ** 2`` times the energy of its basis, whose mean in the layer is 1.
+        Of a number ``r`` in units of its scale that is ``r ** 2 - (r - 1) ** 2`` times the energy of what its basis gives for its input channel,
+        whose mean in the layer is 1.
         """
-        losses = (2 * self.coefficients.detach().abs() - 1) * self._energies()
+        losses = (2 * self.coefficients.detach().abs() - 1) * self._of_inputs(self._energies())
         return torch.where(self.kept, losses, -torch.inf)
 
     @torch.no_grad()
@@ -126,9 +134,27 @@ class TernaryConvolution(DecomposedConvolution):
         """Move the thresholds so that coefficients become zero whose loss is at most ``loss``, a Tensor of no dimension."""
         self.threshold.copy_(((1 + loss / self._energies()) / 2).clamp(min=0))
 
+    @torch.no_grad()
+    def take(self, fit):
+        """Become what a ``Fit`` found; batch norm stays as it is."""
+        self.bases.copy_(fit.bases)
+        self.moments.copy_(fit.moments)
+        self.give_up(fit.loss.to(self.bases.dtype))
+        # Beyond it they would have no gradient.
+        limit = self._of_inputs(self.threshold) + 0.9 * _BEYOND
+        self.coefficients.copy_(torch.minimum(torch.maximum(fit.coefficients, -limit), limit))
+
     def _energies(self):
-        energies = self.bases.detach().square().sum((1, 2))
+        """[C, M]"""
+        bases = self.bases.detach().flatten(1)
+        energies = torch.einsum("cpq,mp,mq->cm", self.moments, bases, bases)
         return (energies / energies.mean()).clamp(min=_LEAST_ENERGY)
+
+    def _of_inputs(self, numbers):
+        """``numbers`` [C, M] as they are for each output channel, to be combined with [K, C / groups, M]."""
+        groups = self.layer.groups
+        numbers = numbers.unflatten(0, (groups, -1))
+        return numbers if groups == 1 else numbers.repeat_interleave(self.layer.outputs // groups, 0)
 
 
 def ternary_units(network):
@@ -158,9 +184,9 @@ def sparsity(units):
 
 @torch.no_grad()
 def set_sparsity(units, share):
-    """Move the thresholds of ternary ``units`` so that ``share`` of all their coefficients is zero, as nearly as can be.
+    """Move the thresholds of ternary ``units`` so that ``share`` of all their coefficients is zero, or more where sums gain by it.
 
-    It is those by which kernels lose least: where a basis holds little of a layer's energy, more coefficients become zero.
+    It is those by which sums lose least: where what a basis gives for an input channel has little energy, more coefficients become zero.
 
     Raises
     ------
@@ -173,6 +199,6 @@ def set_sparsity(units, share):
         raise ValueError(f"expected a share of zeros from 0 to below 1, got {share}")
     losses = torch.cat([unit.losses().flatten() for unit in units])
     zeros = round(share * losses.numel())
-    most = losses.kthvalue(zeros).values if zeros else losses.new_tensor(-torch.inf)
+    most = losses.kthvalue(zeros).values.clamp(min=0) if zeros else losses.new_zeros(())
     for unit in units:
         unit.give_up(most)

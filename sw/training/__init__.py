@@ -3,7 +3,7 @@
 from .evaluation import accuracy, logits
 from .loop import train
 from .repeat import repeatable
-from .run import EpochRecord
+from .run import EpochRecord, check_classes
 from .settings import Distillation, TrainingSettings
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "EpochRecord",
     "TrainingSettings",
     "accuracy",
+    "check_classes",
     "logits",
     "repeatable",
     "train",

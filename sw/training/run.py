@@ -13,7 +13,7 @@ from .evaluation import autocast, logits
 from .losses import training_loss
 from .optimisers import set_rate
 
-__all__ = ["EpochRecord", "Run"]
+__all__ = ["EpochRecord", "Run", "check_classes"]
 
 #: Seconds between two reports within an epoch.
 _REPORT = 0.5
@@ -133,13 +133,7 @@ class Run:
             with torch.no_grad(), autocast(self.processes.device, self.settings.precision):
                 wanted = self.teacher(images)
             wanted = wanted.float()
-        if answers.shape[1] < len(self.dataset.classes) or (
-            wanted is not None and wanted.shape != answers.shape
-        ):
-            raise ValueError(
-                f"expected logits of {len(self.dataset.classes)} classes, got {answers.shape[1]}"
-                + (f", and {wanted.shape[1]} of the teacher" if wanted is not None else "")
-            )
+        check_classes(self.dataset, answers.shape[1], None if wanted is None else wanted.shape[1])
         loss = training_loss(self.settings, answers, labels, wanted)
         if self.penalty is not None:
             loss = loss + self.penalty(self.network)
@@ -235,3 +229,10 @@ class Run:
         self.loss, self.right, self.before = state["loss"], state["right"], state["seconds"]
         self.records = [EpochRecord(**record) for record in state["records"]]
         restore_random_state(state["random"][self.processes.index], self.processes.device)
+
+
+def check_classes(dataset, outputs, taught=None):
+    """Refuse a network of so many ``outputs`` that has fewer than ``dataset`` has classes, or not as many as its teacher."""
+    if outputs < len(dataset.classes) or taught not in (None, outputs):
+        teacher = f", and {taught} of the teacher" if taught is not None else ""
+        raise ValueError(f"expected logits of {len(dataset.classes)} classes, got {outputs}{teacher}")

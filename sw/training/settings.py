@@ -52,7 +52,7 @@ class TrainingSettings:
         Naming the setting that is not as expected.
     """
 
-    epochs: int = _setting(20, "passes through the training images")
+    epochs: int = _setting(20, "passes through the training images; 0 leaves the network as it is")
     rate: float = _setting(0.1, "highest learning rate")
     batch: int = _setting(
         128, "images of a step, of all processes together; a last part that is smaller is left out"
@@ -96,7 +96,7 @@ class TrainingSettings:
             if getattr(self, name) not in choices:
                 wanted = ", ".join(repr(choice) for choice in choices)
                 raise ValueError(f"expected {name} to be one of {wanted}, got {getattr(self, name)!r}")
-        for name, least in (("epochs", 1), ("batch", 1), ("seed", 0), ("evaluate_every", 0)):
+        for name, least in (("epochs", 0), ("batch", 1), ("seed", 0), ("evaluate_every", 0)):
             value = getattr(self, name)
             if not isinstance(value, int) or value < least:
                 raise ValueError(f"expected {name} to be a whole number from {least}, got {value!r}")

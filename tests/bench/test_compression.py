@@ -44,10 +44,13 @@ WANTED = set(
 TRAINING = TrainingSettings(epochs=2, rate=0.02, batch=32, evaluate_every=0)
 TAUGHT = dataclasses.replace(TRAINING, distillation=Distillation(weight=0.5, temperature=2.0))
 ESCALATE = EscalateSettings(retraining=TAUGHT, refining=TAUGHT)
+NONE = dataclasses.replace(TAUGHT, epochs=0)
+UNTRAINED = EscalateSettings(kept=None, retraining=NONE, refining=NONE)
 PENNI = PenniSettings(retraining=TRAINING, tuning=TRAINING, zeros=0.5)
 FIRST = TrainSettings(training=TRAINING)
 QUICK = {
     "patterns-escalate": {"recipe": Recipe(methods=(FIRST, ESCALATE))},
+    "patterns-escalate-untrained": {"recipe": Recipe(methods=(FIRST, UNTRAINED))},
     "patterns-penni": {"recipe": Recipe(methods=(FIRST, PENNI))},
     "patterns-uniform": {"recipe": Recipe(methods=(FIRST, ESCALATE)), "uniform": 4},
 }
@@ -94,11 +97,10 @@ def test_targets_are_met_or_not():
     assert set(compression_page._TARGETS) <= set(compression.EXPERIMENTS)
 
 
-def _but_precision(settings):
-    """Settings without the precision of training, which is what the processor is fast at."""
+def _without(settings, *names):
     if not isinstance(settings, dict):
         return settings
-    return {name: _but_precision(value) for name, value in settings.items() if name != "precision"}
+    return {name: _without(value, *names) for name, value in settings.items() if name not in names}
 
 
 def test_stored_experiments_are_still_the_same():
@@ -106,7 +108,9 @@ def test_stored_experiments_are_still_the_same():
         name = record["name"]
         stored = compression.stored_settings(compression.EXPERIMENTS[name].recipe)
         settings = json.loads(json.dumps(stored))
-        assert _but_precision(record["settings"]) == _but_precision(settings), (
+        # The precision is what the processor is fast at; the page tells which ones were not fitted.
+        besides = ("precision", "fitting")
+        assert _without(record["settings"], *besides) == _without(settings, *besides), (
             f"run `python -m bench.compression --only {name}`"
         )
 
@@ -129,6 +133,14 @@ def test_the_readme_says_what_is_stored():
     )
 
 
+def test_untrained_networks_have_a_table_of_their_own():
+    quick = STORED[0] | {"name": "quick", "epochs": 0, "seconds": 31.4}
+    titles = {title.split(":")[0]: rows for title, _, rows in experiment_tables([STORED[0], quick])}
+    (row,) = titles["ESCALATE without training"]
+    assert row[0] == "quick" and row[-2] == "31"
+    assert [row[0] for row in titles["ESCALATE"]] == [STORED[0]["name"]]
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", QUICK)
 def test_an_experiment_is_measured(name, tmp_path, monkeypatch):
@@ -139,6 +151,7 @@ def test_an_experiment_is_measured(name, tmp_path, monkeypatch):
     json.dumps(record)
     assert record.keys() >= WANTED and record["method"] in name
     assert record["accuracy_float" if record["method"] == "penni" else "accuracy_integer"] > 0.2
+    assert (record["epochs"] == 0) == name.endswith("untrained")
     dense = 8 * 27 * 64 + 8 * 72 * 16 + 32
     assert record["flops_cut"] == pytest.approx(1 - record["operations"] / dense)
     ((_, headings, (row,)),) = experiment_tables([record])

@@ -44,6 +44,12 @@ def test_trainings_change_in_proportion():
     assert [training.rate for training in trainings] == pytest.approx([0.1, 0.1, 0.2, 0.02])
 
 
+def test_no_epochs_are_none_of_any_training():
+    penni, escalate = recipe_with_options(load_recipe("penni-escalate"), epochs=0).methods
+    trainings = (penni.retraining, penni.tuning, escalate.retraining, escalate.refining)
+    assert [training.epochs for training in trainings] == [0, 0, 0, 0]
+
+
 def test_where_and_how_of_every_training():
     recipe = load_recipe("escalate")
     (changed,) = recipe_with_options(recipe, precision="bfloat16", device="cpu", seed=3).methods
@@ -100,8 +106,8 @@ def test_refused_before_anything_is_loaded(tmp_path, arguments, words):
 
 def test_a_bad_file_is_refused_with_its_place(tmp_path):
     path = tmp_path / "mine.toml"
-    path.write_text(recipe_text(load_recipe("escalate")).replace("epochs = 30", "epochs = 0"))
+    path.write_text(recipe_text(load_recipe("escalate")).replace("epochs = 30", "epochs = -1"))
     result = CliRunner().invoke(main, ["compress", "resnet8", "-o", "x.farthing", "--recipe", str(path)])
     assert result.exit_code == 1 and result.stderr.startswith(
-        f"farthing: {path}: method 1, escalate: retraining: expected epochs to be a whole number from 1, got 0"
+        f"farthing: {path}: method 1, escalate: retraining: expected epochs to be a whole number from 0, got -1"
     )

@@ -163,6 +163,21 @@ def test_phases_before_a_change_are_not_run_again(tmp_path):
     trained_again(RECIPE.changed(PenniSettings, zeros=0.5), "tune", "ternary-retrain", "refine")
 
 
+def test_without_training_there_is_what_was_fitted():
+    none = dataclasses.replace(TRAINING, epochs=0)
+    first, _, _ = RECIPE.methods
+    untrained = dataclasses.replace(ESCALATE, kept=None, retraining=none, refining=none)
+    alone = made(recipe=Recipe(methods=(first, untrained)))
+    assert [phase.name for phase in alone.phases] == ["dense", "ternary", "ternary-shrink", "quantise"]
+    assert alone.accuracy > alone.accuracy_before - 0.1
+    assert alone.phases[1].zeros > 0.5
+    data = patterns()
+    assert abs(integer_accuracy(alone.integers, data.test_images, data.test_labels) - alone.accuracy) <= 0.02
+    # Of the dense network too.
+    nothing = made(recipe=Recipe(methods=(TrainSettings(training=none), untrained)))
+    assert [phase.name for phase in nothing.phases] == [phase.name for phase in alone.phases]
+
+
 def test_penni_alone_makes_no_integers():
     alone = made(recipe=Recipe(methods=(PENNI,)))
     assert alone.integers is None and alone.phases[-1].name == "shrink"
@@ -199,10 +214,18 @@ def test_images_of_another_shape_are_refused():
         compress(small_network(), data, RECIPE, Run(dataset=data))
 
 
+def test_networks_of_fewer_classes_are_refused_before_anything_is_done():
+    run = Run(dataset=patterns())
+    with pytest.raises(ValueError, match="expected logits of 4 classes, got 3"):
+        compress(small_network(outputs=3), run.dataset, RECIPE, run)
+    assert run.phases == []
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"sparsity": 1.0}, r"expected a sparsity from 0 to below 1, got 1\.0"),
+        ({"fitting": 0}, "expected at least 1 image of fitting, got 0"),
         ({"ramp": 0.9, "freeze": 0.5}, "expected 0 < ramp <= freeze <= 1, got a ramp"),
     ],
 )

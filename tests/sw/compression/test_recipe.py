@@ -115,8 +115,8 @@ def test_methods_have_defaults_and_plain_settings():
             "method 1, magnitude: expected a share of zeros from 0 to below 1, got 1.5 of sparsity",
         ),
         (
-            '[[methods]]\nmethod = "escalate"\n[methods.refining]\nepochs = 0',
-            "method 1, escalate: refining: expected epochs to be a whole number from 1, got 0",
+            '[[methods]]\nmethod = "escalate"\n[methods.refining]\nepochs = -1',
+            "method 1, escalate: refining: expected epochs to be a whole number from 0, got -1",
         ),
         (
             '[[methods]]\nmethod = "escalate"\nrefining = {distillation = {temperature = "hot"}}',

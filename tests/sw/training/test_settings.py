@@ -23,7 +23,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "training.md"
         ("schedule", "linear", "expected schedule to be one of 'cosine', 'step', 'constant'"),
         ("augmentation", "flip", "expected augmentation to be one of None, 'crop-flip', 'affine'"),
         ("precision", "float16", "expected precision to be one of 'float32', 'bfloat16'"),
-        ("epochs", 0, "expected epochs to be a whole number from 1, got 0"),
+        ("epochs", -1, "expected epochs to be a whole number from 0, got -1"),
         ("batch", 2.0, "expected batch to be a whole number from 1, got 2.0"),
         ("seed", -1, "expected seed to be a whole number from 0"),
         ("evaluate_every", -1, "expected evaluate_every to be a whole number from 0"),

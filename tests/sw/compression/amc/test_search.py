@@ -195,6 +195,7 @@ def test_amc_chooses_the_zeros_of_escalates_layers(cost):
         "dense",
         "ternary",
         "ternary-search",
+        "ternary-zeros",
         "ternary-retrain",
         "ternary-shrink",
         "quantise",
