@@ -143,7 +143,7 @@ EXPERIMENTS = {
     **_curve("resnet8", 6, **_RESNET8),
     "resnet8-6-0.60-long": Experiment(
         model=_RESNET8["model"],
-        recipe=_escalate(6, 0.6, dataclasses.replace(_RETRAINING, epochs=28)),
+        recipe=_escalate(6, 0.6, dataclasses.replace(_RETRAINING, epochs=36, rate=5e-3)),
     ),
     **_uniform_points("resnet20", **_RESNET20),
     **_untrained("resnet20", 6, _SHARES[1:], **_RESNET20),

@@ -78,7 +78,7 @@ def draw(stored):
     for record in _of(records, "escalate"):
         kept = record["settings"]["escalate"]["kept"]
         bases = record["bases"] if kept is None else f"{kept} of {record['bases']}"
-        longer = f", {record['epochs']} epochs" if record["name"].endswith("-long") else ""
+        longer = f", {_all_epochs(record, stored)} epochs" if record["name"].endswith("-long") else ""
         trained = longer if record["epochs"] else ", untrained"
         lines.setdefault(f"ternary, {bases} bases{trained}", []).append(record)
     if uniform := _of(records, "uniform"):
@@ -102,6 +102,13 @@ def _of(stored, method):
 
 def _lost(record, after):
     return f"{100 * (record['accuracy_dense'] - record[after]):.2f}"
+
+
+def _all_epochs(record, stored):
+    """Epochs of a record and of those that it goes on from, as a sum that is written out."""
+    before = next((other for other in stored if other["name"] == record["after"]), None)
+    earlier = [] if before is None else [_all_epochs(before, stored)]
+    return " + ".join([*earlier, str(record["epochs"])])
 
 
 def _trained(stored):
