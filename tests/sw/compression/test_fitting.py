@@ -8,7 +8,7 @@ import torch
 from sw.compression.fitting import fit_layer, fit_network
 from sw.compression.plan import LayerPlan, plan_layers
 from sw.compression.ternary import TernaryConvolution, sparsity, ternary_network, ternary_units
-from sw.layers import ConvolutionLayer
+from sw.layers import IDENTITY, ConvolutionLayer
 from sw.model import DenseConvolution, convolve, new_network
 from sw.pixels import Pixels
 
@@ -162,6 +162,38 @@ def test_each_layer_gets_its_share_of_zeros():
     fit_network(network, fit, images(64), shares)
     for found, unit in ternary_units(fit):
         assert sparsity([unit]) == pytest.approx(shares[found.name], abs=0.1)
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_means_stay_those_of_the_trained_layer(batch_norm):
+    torch.manual_seed(6)
+    only = layer(inputs=4, name="only", batch_norm=batch_norm, activation=IDENTITY)
+    pixels = Pixels(channels=4, height=6, width=6, offset=(0.0,) * 4, gain=(1.0,) * 4)
+    network = new_network(pixels, (only,)).eval()
+    seen = 3 + torch.rand(50, 4, 6, 6, generator=torch.Generator().manual_seed(2))
+    fit = ternary_network(network, {"only": LayerPlan(bases=2, kept=2)})
+    fit_network(network, fit, seen)
+    got = fit.tensors(seen)["only"].detach()
+    # What leaves a batch norm has the mean 0 and the variance 1.
+    wanted = torch.zeros(6) if batch_norm else network.tensors(seen)["only"].detach().mean((0, 2, 3))
+    torch.testing.assert_close(got.mean((0, 2, 3)), wanted, atol=1e-3, rtol=1e-3)
+    if batch_norm:
+        torch.testing.assert_close(got.var((0, 2, 3)), torch.ones(6), atol=1e-2, rtol=1e-2)
+
+
+def test_what_is_the_same_in_all_patches_counts_for_nothing():
+    """It goes into the offset; a fit that looked at it would see little else of pixels as bright as these."""
+    torch.manual_seed(6)
+    only = layer(inputs=8, name="only", padding=(0, 0, 0, 0), batch_norm=False, activation=IDENTITY)
+    network = new_network(Pixels(channels=8, height=9, width=9, offset=(0.0,) * 8, gain=(1.0,) * 8), (only,))
+    errors = []
+    for brightness in (0.0, 100.0):
+        fit = ternary_network(network, {"only": LayerPlan(bases=4, kept=4)})
+        seen = correlated() + brightness
+        fit_network(network, fit, seen)
+        wrong = fit.tensors(seen)["only"] - network.tensors(seen)["only"]
+        errors.append(float(wrong.detach().var()))
+    assert errors[1] == pytest.approx(errors[0], rel=0.05)
 
 
 def test_channels_that_are_always_zero_do_no_harm():
