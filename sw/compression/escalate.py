@@ -27,7 +27,7 @@ __all__ = [
     "EscalateSettings",
     "SearchedEscalateSettings",
     "first_ternary",
-    "ramped_units",
+    "pruned_units",
     "train_integers",
     "train_ternary",
 ]
@@ -61,8 +61,7 @@ class EscalateSettings:
     sparsity: float = 0.6
     #: Training images that ternary coefficients and bases are fitted on before they are trained.
     fitting: int = 1000
-    #: Share of the retraining in which the zeros come, and after which they are left as they are.
-    ramp: float = 0.5
+    #: Share of the retraining after which ternary coefficients stay at what they usually were, and only all else is trained.
     freeze: float = 0.8
     #: Training through the ternary rounding, with the network before compression as teacher.
     retraining: TrainingSettings = _RETRAINING
@@ -79,10 +78,8 @@ class EscalateSettings:
         for name in ("fitting", "calibration"):
             if getattr(self, name) < 1:
                 raise ValueError(f"expected at least 1 image of {name}, got {getattr(self, name)}")
-        if not 0 < self.ramp <= self.freeze <= 1:
-            raise ValueError(
-                f"expected 0 < ramp <= freeze <= 1, got a ramp of {self.ramp} and a freeze of {self.freeze}"
-            )
+        if not 0 < self.freeze <= 1:
+            raise ValueError(f"expected a freeze above 0 and at most 1, got {self.freeze}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,30 +127,27 @@ def train_ternary(network, settings, run, *, start=None):
     settings : EscalateSettings
     run : Run
     start : sw.model.Network or None
-        What this function gave for the same ``network`` and fewer zeros: training goes on from there. Stays as it is.
+        What this function gave for the same ``network`` and fewer zeros: with more of them it is fitted to what it was, and trained on. Stays as it is.
 
     Returns
     -------
     sw.model.Network
     """
     searched, zeros = isinstance(settings, SearchedEscalateSettings), {}
-    if start is not None:
-        made = run.phase("ternary", copy.deepcopy, start)
-    elif searched:
-        made = run.phase("ternary", _fitted, network, settings, run)
-    else:
-        made = run.phase("ternary", _fitted_with_zeros, network, settings, run)
+    trained, first = (network, first_ternary(network, settings)) if start is None else (start, start)
     if searched:
+        made = run.phase("ternary", _fitted, trained, first, settings, run)
         zeros = _searched(made, settings, run)
-        if start is None:
-            made = run.phase("ternary-zeros", _fitted, network, settings, run, zeros)
+        made = run.phase("ternary-zeros", _fitted, trained, first, settings, run, zeros)
+    else:
+        made = run.phase("ternary", _fitted_with_zeros, trained, first, settings, run)
     return run.train(
         "ternary-retrain",
         made,
         settings.retraining,
         # A search counts the cycles of integers.
         later=("refining", *(() if searched else ("calibration", "limits"))),
-        on_step=_ramp(made, settings, zeros),
+        on_step=_keep_zeros(settings, zeros),
     )
 
 
@@ -179,21 +173,24 @@ def train_integers(ternary, settings, run):
     return run.train("refine", twin, settings.refining)
 
 
-def _fitted(network, settings, run, zeros=None):
-    """The closest ternary network there is without training; ``zeros`` are shares by name of layer."""
-    made, images = first_ternary(network, settings), calibration_images(run.dataset, settings.fitting)
+def _fitted(trained, first, settings, run, zeros=None):
+    """The closest to ``trained`` that the ternary network ``first`` can become without training; ``zeros`` are shares by name of layer."""
+    made = copy.deepcopy(first)
+    if trained is first and zeros is None:
+        return made
+    images = calibration_images(run.dataset, settings.fitting)
     with repeatable(settings.retraining.seed):
-        return fit_network(network, made, images, zeros)
+        return fit_network(trained, made, images, zeros)
 
 
-def _fitted_with_zeros(network, settings, run):
+def _fitted_with_zeros(trained, first, settings, run):
     """The same with the zeros asked for, where layers lose least by them."""
-    made = _fitted(network, settings, run)
-    ramped = ramped_units(made)
-    set_sparsity(ramped, settings.sparsity)
-    zeros = {layer.name: sparsity([unit]) for layer, unit in ternary_units(made) if unit in ramped}
+    made = _fitted(trained, first, settings, run)
+    pruned = pruned_units(made)
+    set_sparsity(pruned, settings.sparsity)
+    zeros = {layer.name: sparsity([unit]) for layer, unit in ternary_units(made) if unit in pruned}
     run.show(0.5, "fitted; again with zeros")
-    return _fitted(network, settings, run, zeros)
+    return _fitted(trained, first, settings, run, zeros)
 
 
 def _quantised(network, settings, run):
@@ -223,41 +220,30 @@ def _searched(network, settings, run):
     return zeros
 
 
-def ramped_units(network):
-    """Ternary units of a network that get zeros together: all but the last layer, unless it is the only one."""
+def pruned_units(network):
+    """Ternary units of a network that one limit decides the zeros of: all but the last layer, unless it is the only one.
+
+    The last is small and decides most; it has the zeros that are best.
+    """
     every = ternary_units(network)
     return [unit for layer, unit in every if layer is not network.layers[-1]] or [every[0][1]]
 
 
-def _ramp(network, settings, zeros):
-    """Zeros come along a cubic curve (M. Zhu and S. Gupta, "To prune, or not to prune", 2018), then stay.
-
-    Layers that ``zeros`` has shares of get these. Otherwise all get them together, but for the last layer: it is small and decides most,
-    and keeps the thresholds it started with, unless it is the only one.
-    """
-    if zeros:
-        return _ramp_of_layers(network, settings, zeros)
-    first = sparsity(ramped_units(network))
+def _keep_zeros(settings, zeros):
+    """After each step as many zeros as asked for, in all layers together or those that ``zeros`` has shares of; in the end coefficients settle."""
 
     def step(trained, fraction):
-        if fraction > settings.freeze:
+        ternary = ternary_units(trained)
+        if not any(unit.coefficients.requires_grad for _, unit in ternary):
             return
-        units = ramped_units(trained)
-        left = 1 - min(1.0, fraction / settings.ramp)
-        set_sparsity(units, settings.sparsity + (first - settings.sparsity) * left**3)
-
-    return step
-
-
-def _ramp_of_layers(network, settings, zeros):
-    first = {layer.name: sparsity([unit]) for layer, unit in ternary_units(network)}
-
-    def step(trained, fraction):
-        if fraction > settings.freeze:
-            return
-        left = 1 - min(1.0, fraction / settings.ramp)
-        for layer, unit in ternary_units(trained):
-            share = zeros[layer.name]
-            set_sparsity([unit], share + (first[layer.name] - share) * left**3)
+        if zeros:
+            for layer, unit in ternary:
+                set_sparsity([unit], zeros[layer.name])
+        else:
+            set_sparsity(pruned_units(trained), settings.sparsity)
+        for _, unit in ternary:
+            unit.remember()
+            if fraction >= settings.freeze:
+                unit.settle()
 
     return step

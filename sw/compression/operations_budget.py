@@ -16,7 +16,7 @@ from .channel_pruning.groups import channel_groups
 from .channel_pruning.lasso import LassoSettings, readable_groups
 from .channel_pruning.slimming import SlimmingSettings, normalised_groups
 from .decomposed import decompose_network
-from .escalate import EscalateSettings, SearchedEscalateSettings, first_ternary, ramped_units
+from .escalate import EscalateSettings, SearchedEscalateSettings, first_ternary, pruned_units
 from .magnitude import MagnitudeSettings, RestoreSettings, prune_least
 from .micronet.pipeline import SensitivitySettings
 from .penni import PenniSettings, prune
@@ -122,7 +122,7 @@ def _escalate_trials(network, settings):
     made = first_ternary(network, settings)
 
     def trial(zeros):
-        set_sparsity(ramped_units(made), zeros)
+        set_sparsity(pruned_units(made), zeros)
         return made
 
     return trial

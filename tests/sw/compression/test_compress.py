@@ -1,5 +1,6 @@
 """All methods in a row on pictures that can be learned in seconds; resuming; refusals."""
 
+import copy
 import dataclasses
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from hw.config import PRESETS
 from sim.reference import run as reference
 from sw.compression.compress import compress
-from sw.compression.escalate import EscalateSettings, first_ternary
+from sw.compression.escalate import EscalateSettings, first_ternary, pruned_units
 from sw.compression.exact import integer_accuracy
 from sw.compression.outline import outline
 from sw.compression.penni import PenniSettings
@@ -18,7 +19,7 @@ from sw.compression.recipe import Recipe, TrainSettings
 from sw.compression.requantisation import IntegerLimits
 from sw.compression.run import Run
 from sw.compression.shrinking import shrink
-from sw.compression.ternary import ternary_units
+from sw.compression.ternary import TernaryConvolution, set_sparsity, sparsity, ternary_units
 from sw.layers import IDENTITY, AverageLayer, ConvolutionLayer
 from sw.model import new_network
 from sw.network import Concatenation, Convolution
@@ -178,6 +179,40 @@ def test_without_training_there_is_what_was_fitted():
     assert [phase.name for phase in nothing.phases] == [phase.name for phase in alone.phases]
 
 
+def test_coefficients_settle_before_the_end(monkeypatch):
+    steps, settled = [], []
+    monkeypatch.setattr(TernaryConvolution, "remember", lambda unit: steps.append(unit))
+    monkeypatch.setattr(TernaryConvolution, "settle", lambda unit: settled.append(len(steps)) or freeze(unit))
+
+    def freeze(unit):
+        unit.coefficients.requires_grad_(False)
+
+    made(recipe=Recipe(methods=(dataclasses.replace(ESCALATE, freeze=0.5),)))
+    layers = len(settled)
+    batches = len(patterns().train_images) // TRAINING.batch
+    assert len(steps) == layers * TRAINING.epochs * batches // 2
+
+
+def test_more_zeros_are_fitted_to_what_was_trained(whole):
+    none = dataclasses.replace(TRAINING, epochs=0)
+    recipe = Recipe(methods=(dataclasses.replace(ESCALATE, sparsity=0.85, retraining=none, refining=none),))
+    begun, images = whole.ternary, torch.from_numpy(patterns().test_images).float()
+    with repeatable(4), torch.no_grad():
+        answers = begun(images)
+        fitted = compress(small_network(), patterns(), recipe, Run(dataset=patterns()), start=begun).ternary
+        assert torch.equal(begun(images), answers)
+        cut = copy.deepcopy(begun)
+        set_sparsity(pruned_units(cut), 0.85)
+        assert sparsity(pruned_units(fitted)) == pytest.approx(sparsity(pruned_units(cut)), abs=0.02)
+        errors = [(network(images) - answers).square().mean() for network in (fitted, cut)]
+    assert errors[0] < errors[1] / 3
+    # The first training left them settled.
+    trained = [
+        [unit.coefficients.requires_grad for _, unit in ternary_units(each)] for each in (begun, fitted)
+    ]
+    assert not any(trained[0]) and all(trained[1])
+
+
 def test_penni_alone_makes_no_integers():
     alone = made(recipe=Recipe(methods=(PENNI,)))
     assert alone.integers is None and alone.phases[-1].name == "shrink"
@@ -226,7 +261,7 @@ def test_networks_of_fewer_classes_are_refused_before_anything_is_done():
     [
         ({"sparsity": 1.0}, r"expected a sparsity from 0 to below 1, got 1\.0"),
         ({"fitting": 0}, "expected at least 1 image of fitting, got 0"),
-        ({"ramp": 0.9, "freeze": 0.5}, "expected 0 < ramp <= freeze <= 1, got a ramp"),
+        ({"freeze": 1.5}, "expected a freeze above 0 and at most 1, got 1.5"),
     ],
 )
 def test_impossible_settings_are_refused(changes, message):

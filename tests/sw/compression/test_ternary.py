@@ -180,3 +180,36 @@ def test_bases_that_hold_little_get_more_zeros():
 def test_impossible_sparsity_is_refused(units, share, message):
     with pytest.raises(ValueError, match=message):
         set_sparsity([unit()] * units, share)
+
+
+def test_coefficients_settle_at_what_they_usually_were():
+    made = unit(kept=5)
+    ternary, latent = made.combination().detach(), made.coefficients.detach().clone()
+    rare = (ternary == 0).nonzero()[0]
+    often = (ternary == 1).nonzero()[0]
+    for step in range(400):
+        with torch.no_grad():
+            made.coefficients.copy_(latent)
+            # One is -1 in a step of five and 0 in the others, one is 1 in four of five and 0 in the last.
+            made.coefficients[tuple(rare)] = -5.0 if step % 5 == 4 else 0.0
+            made.coefficients[tuple(often)] = 0.0 if step % 5 == 4 else 5.0
+        made.remember()
+    assert made.combination()[tuple(rare)] == -1 and made.combination()[tuple(often)] == 0
+    made.settle()
+    assert torch.equal(made.combination(), ternary)
+    assert not made.coefficients.requires_grad and made.bases.requires_grad
+    # Numbers behind those that were as usual still say which of them would be given up first.
+    others = torch.ones_like(latent, dtype=torch.bool)
+    others[tuple(rare)] = others[tuple(often)] = False
+    assert torch.equal(made.coefficients[others], latent[others])
+
+
+def test_settled_coefficients_bear_training():
+    made = unit(kept=5)
+    made.settle()
+    settled = made.combination()
+    before = made.bases.detach().clone()
+    optimiser = torch.optim.AdamW(made.parameters(), lr=0.1)
+    made(numbers(2, made.layer.inputs, 6, 6)).square().sum().backward()
+    optimiser.step()
+    assert torch.equal(made.combination(), settled) and not torch.equal(made.bases, before)
