@@ -40,6 +40,9 @@ class _Weights(nn.Module):
         Coefficients [K, C, M] and bases [M, R, S] or [K, M, R, S], for ``sw.network.Convolution``.
     """
 
+    #: Whether integers follow ``scale``.
+    adjustable = True
+
     def __init__(self, layer):
         super().__init__()
         self.layer = layer
@@ -149,6 +152,8 @@ class OwnWeights(_Weights):
 class FrozenWeights(OwnWeights):
     """Of a ``FrozenScaleConvolution``: its own integers at its own scales."""
 
+    adjustable = False
+
     def __init__(self, unit):
         _Weights.__init__(self, unit.layer)
         self.unit = unit
@@ -174,6 +179,8 @@ class FrozenWeights(OwnWeights):
 
 class FixedWeights(_Weights):
     """Of a fixed 1x1 convolution of -1, 0 and +1: the coefficients themselves, and the basis 1."""
+
+    adjustable = False
 
     def __init__(self, unit):
         super().__init__(unit.layer)

@@ -19,6 +19,9 @@ from .ternary import straight_through
 
 __all__ = ["QuantisedConvolution", "QuantisedNetwork", "integer_network", "quantised_network"]
 
+#: Units of weights that are tried, in those of the finest; the first of equals is taken.
+_COARSER = tuple(2 ** (step / 4) for step in range(21))
+
 
 class QuantisedConvolution(nn.Module):
     """Twin of ``sw.network.Convolution``: integers in and out, gradients to what the integers come from.
@@ -43,7 +46,31 @@ class QuantisedConvolution(nn.Module):
         self.gain, self.offset = nn.Parameter(gain.detach().clone()), nn.Parameter(offset.detach().clone())
         self.weights = integer_weights(unit)
         self.source, self.output, self.residual, self.sums = source, output, residual, sums
+        kernel = unit.kernel().detach()
         self.weights.fit(source.low, source.high, limits.accumulator)
+        self._balance(kernel)
+
+    @torch.no_grad()
+    def _balance(self, kernel):
+        """Make weights coarser where multipliers gain more by it, so that both together come closest to the real ``kernel``.
+
+        A residual limits the shift: multipliers of the finest weights would be of a few units, and channels would lose their gains.
+        """
+        if not self.weights.adjustable:
+            return
+        wanted = kernel.double() * (self.real_ratio() / self.weights.scale).double()[:, None, None, None]
+        finest = self.weights.scale.clone()
+
+        def error(factor):
+            self.weights.scale.copy_(finest * factor)
+            try:
+                multiplier, _, shift, _ = self.folded()
+            except ValueError:
+                return torch.inf
+            ratio = torch.from_numpy(multiplier * 2.0**-shift).to(wanted)
+            return float((self.weights.kernel() * ratio[:, None, None, None] - wanted).square().sum())
+
+        self.weights.scale.copy_(finest * min(_COARSER, key=error))
 
     @property
     def grid(self):

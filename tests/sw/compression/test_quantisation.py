@@ -12,6 +12,7 @@ from sw.compression.quantisation import integer_network, quantised_network
 from sw.compression.requantisation import DEFAULT_LIMITS, IntegerLimits
 from sw.compression.ternary import ternary_network
 from sw.layers import ConvolutionLayer
+from sw.model import new_network
 from sw.pixels import Pixels
 from tests.sw.compression.networks import EVERY_KIND, NORMALISED, PLAIN, dense, images, ternary
 
@@ -108,6 +109,41 @@ def test_bases_shrink_where_sums_could_overflow():
     weights = twin.unit("wide").weights
     assert weights.integer_bases().detach().abs().max() < 127
     assert weights.reach(0, 255).max() < DEFAULT_LIMITS.accumulator
+
+
+@pytest.mark.parametrize("kernel", [(1, 1), (3, 3)], ids=["1x1", "3x3"])
+def test_gains_of_layers_with_residuals_survive_narrow_multipliers(kernel):
+    frame = (kernel[0] // 2,) * 4
+    layers = [
+        ConvolutionLayer(name="first", input="input", inputs=2, outputs=16, padding=(1, 1, 1, 1)),
+        ConvolutionLayer(
+            name="add", input="first", inputs=16, outputs=16, kernel=kernel, padding=frame, residual="first"
+        ),
+    ]
+    network = new_network(PLAIN, layers)
+    network = ternary_network(network, plan_layers(network, bases=4)).eval()
+    added = network.unit("add")
+    with torch.no_grad():
+        added.normalise.weight.mul_(torch.linspace(0.02, 0.1, 16))
+    unit = twin_of(network, IntegerLimits.of()).unit("add")
+    real = (
+        unit.real_ratio()[:, None, None, None].detach().double()
+        / float(unit.weights.scale)
+        * added.kernel().detach()
+    )
+
+    def error():
+        multiplier, _, shift, residual = unit.folded()
+        assert residual > 0
+        folded = (
+            torch.from_numpy(multiplier * 2.0**-shift)[:, None, None, None] * unit.weights.kernel().detach()
+        )
+        return float((folded - real).square().sum() / real.square().sum())
+
+    balanced = error()
+    with torch.no_grad():
+        unit.weights.scale.copy_(added.bases.abs().max() / 127)
+    assert balanced < 0.03 and balanced < error() / 3
 
 
 def test_sums_beyond_the_accumulator_are_refused():
