@@ -19,9 +19,9 @@ _SHOWN = "resnet20"
 #: What was wanted: of which experiment, a share of which number, and most points lost.
 _TARGETS = {
     "resnet20-penni-0.73": ("flops_cut", 0.6, 0.5),
-    "resnet20-6-0.60-long": ("sparsity", 0.6, 1.5),
-    "resnet20-6-0.85-long": ("sparsity", 0.85, 4.0),
-    "resnet8-6-0.60-long": ("sparsity", 0.6, 1.5),
+    "resnet20-6-0.60": ("sparsity", 0.6, 1.5),
+    "resnet20-6-0.85": ("sparsity", 0.85, 4.0),
+    "resnet8-6-0.60": ("sparsity", 0.6, 1.5),
     "resnet56-penni": ("flops_cut_as_penni", 0.794, 0.2),
 }
 _SHARES = {
@@ -78,9 +78,8 @@ def draw(stored):
     for record in _of(records, "escalate"):
         kept = record["settings"]["escalate"]["kept"]
         bases = record["bases"] if kept is None else f"{kept} of {record['bases']}"
-        longer = f", {_all_epochs(record, stored)} epochs" if record["name"].endswith("-long") else ""
-        trained = longer if record["epochs"] else ", untrained"
-        lines.setdefault(f"ternary, {bases} bases{trained}", []).append(record)
+        untrained = "" if record["epochs"] else ", untrained"
+        lines.setdefault(f"ternary, {bases} bases{untrained}", []).append(record)
     if uniform := _of(records, "uniform"):
         bits = ", ".join(str(record["weight_bits"]) for record in uniform)
         lines[f"uniform, bits: {bits}; ideal cycles"] = uniform
@@ -104,26 +103,12 @@ def _lost(record, after):
     return f"{100 * (record['accuracy_dense'] - record[after]):.2f}"
 
 
-def _all_epochs(record, stored):
-    """Epochs of a record and of those that it goes on from, as a sum that is written out."""
-    before = next((other for other in stored if other["name"] == record["after"]), None)
-    earlier = [] if before is None else [_all_epochs(before, stored)]
-    return " + ".join([*earlier, str(record["epochs"])])
-
-
 def _trained(stored):
     """Records of ESCALATE that were trained, and those that were not."""
     records = _of(stored, "escalate")
     return [record for record in records if record["epochs"]], [
         record for record in records if not record["epochs"]
     ]
-
-
-def _start(record):
-    """What training began with."""
-    if record["after"] is not None:
-        return record["after"]
-    return "fitted" if "fitting" in record["settings"]["escalate"] else "nearest kernels"
 
 
 def _best(stored, other, key):
@@ -143,7 +128,7 @@ def _ternary(stored):
             *_result(record),
             f"{record['agreement']:.2%}",
             *_costs(record),
-            _start(record),
+            record["after"] or "fitted",
             str(record["epochs"]),
             f"{record['seconds'] / 60:,.0f}",
             record["date"],
@@ -223,7 +208,7 @@ def _uniform(stored):
         "no more cycles",
     ]
     headings += ["epochs", "minutes", "date"]
-    return "The alternative: uniform weights of few bits (Brevitas), same teacher and epochs", headings, rows
+    return "The alternative: uniform weights of few bits (Brevitas), same teacher", headings, rows
 
 
 def _real(stored):
