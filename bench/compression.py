@@ -69,13 +69,13 @@ class Experiment:
     recipe: Recipe
     #: Instead of our methods: weights of this many bits by Brevitas (``bench.uniform``).
     uniform: int | None = None
-    #: Name of the experiment with fewer zeros that this one starts from.
+    #: Name of the experiment that this one starts from.
     after: str | None = None
 
 
-def _escalate(bases, sparsity, retraining=_RETRAINING, kept=None, refining=_REFINING):
+def _escalate(bases, sparsity, retraining=_RETRAINING, kept=None, refining=_REFINING, **settings):
     escalate = EscalateSettings(
-        bases=bases, kept=kept, sparsity=sparsity, retraining=retraining, refining=refining
+        bases=bases, kept=kept, sparsity=sparsity, retraining=retraining, refining=refining, **settings
     )
     return Recipe(methods=(TrainSettings(training=_DENSE), escalate))
 
@@ -133,6 +133,12 @@ EXPERIMENTS = {
     # After tuning as short as that it is 0.74 points below the dense network, and rising.
     "resnet20-penni-0.73": Experiment(**_RESNET20, recipe=_penni(5, 0.73, epochs=16, rate=0.02)),
     **_curve("resnet8", 6, **_RESNET8),
+    # On at a lower rate, and settling later: while signs go to and fro the loss falls with the rate to the end.
+    "resnet8-6-0.60-again": Experiment(
+        model=_RESNET8["model"],
+        recipe=_escalate(6, 0.6, dataclasses.replace(_RETRAINING, epochs=24, rate=1.5e-3), freeze=0.92),
+        after="resnet8-6-0.60",
+    ),
     **_uniform_points("resnet20", **_RESNET20),
     **_untrained("resnet20", 6, _SHARES, **_RESNET20),
     **_untrained("resnet20", 5, (0.6, 0.85), **_RESNET20),

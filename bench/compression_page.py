@@ -21,7 +21,7 @@ _TARGETS = {
     "resnet20-penni-0.73": ("flops_cut", 0.6, 0.5),
     "resnet20-6-0.60": ("sparsity", 0.6, 1.5),
     "resnet20-6-0.85": ("sparsity", 0.85, 4.0),
-    "resnet8-6-0.60": ("sparsity", 0.6, 1.5),
+    "resnet8-6-0.60-again": ("sparsity", 0.6, 1.5),
     "resnet56-penni": ("flops_cut_as_penni", 0.794, 0.2),
 }
 _SHARES = {

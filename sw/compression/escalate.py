@@ -13,6 +13,7 @@ from .amc.pipeline import search_policy
 from .amc.settings import SearchSettings
 from .amc.settling import settled, spread
 from .amc.spaces import coefficient_space
+from .bias_correction import correct_biases
 from .fitting import fit_network
 from .grids import calibrate
 from .plan import plan_layers
@@ -127,7 +128,8 @@ def train_ternary(network, settings, run, *, start=None):
     settings : EscalateSettings
     run : Run
     start : sw.model.Network or None
-        What this function gave for the same ``network`` and fewer zeros: with more of them it is fitted to what it was, and trained on. Stays as it is.
+        What this function gave for the same ``network``: with more zeros, where more are asked for, it is fitted to what it was, and trained on.
+        Stays as it is.
 
     Returns
     -------
@@ -184,9 +186,13 @@ def _fitted(trained, first, settings, run, zeros=None):
 
 
 def _fitted_with_zeros(trained, first, settings, run):
-    """The same with the zeros asked for, where layers lose least by them."""
+    """The same with the zeros asked for, where layers lose least by them; what was trained with so many stays as it is."""
     made = _fitted(trained, first, settings, run)
     pruned = pruned_units(made)
+    if trained is first and sparsity(pruned) >= settings.sparsity:
+        for _, unit in ternary_units(made):
+            unit.unsettle()
+        return made
     set_sparsity(pruned, settings.sparsity)
     zeros = {layer.name: sparsity([unit]) for layer, unit in ternary_units(made) if unit in pruned}
     run.show(0.5, "fitted; again with zeros")
@@ -195,7 +201,8 @@ def _fitted_with_zeros(trained, first, settings, run):
 
 def _quantised(network, settings, run):
     images = calibration_images(run.dataset, settings.calibration)
-    return quantised_network(network, calibrate(network, images), settings.limits or IntegerLimits.of())
+    twin = quantised_network(network, calibrate(network, images), settings.limits or IntegerLimits.of())
+    return correct_biases(twin, network, images)
 
 
 def _searched(network, settings, run):

@@ -19,9 +19,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from ..layers import ConvolutionLayer, layer_inputs
+from ..layers import ConvolutionLayer
 from ..model import convolve
-from ..network import INPUT
+from .side_by_side import side_by_side
 from .ternary import TernaryConvolution
 
 __all__ = ["Fit", "fit_layer", "fit_network"]
@@ -162,11 +162,7 @@ def fit_network(network, made, images, zeros=None):
     sw.model.Network
         ``made``, for inference.
     """
-    network.eval(), made.eval()
-    trained, fitted, needed = {INPUT: network.read(images)}, {INPUT: made.read(images)}, made.last_readers()
-    for index, layer in enumerate(network.layers):
-        before, now = ([tensors[name] for name in layer_inputs(layer)] for tensors in (trained, fitted))
-        trained[layer.name] = network.compute(layer, before)
+    for layer, before, now in side_by_side(network, made, images):
         if isinstance(layer, ConvolutionLayer) and isinstance(made.unit(layer.name), TernaryConvolution):
             unit = made.unit(layer.name)
             moments, cross = _moments(layer, before[0], now[0])
@@ -175,10 +171,6 @@ def fit_network(network, made, images, zeros=None):
             _settle(
                 unit.normalise, convolve(now[0], unit.kernel(), layer), convolve(before[0], weight, layer)
             )
-        fitted[layer.name] = made.compute(layer, now)
-        for name in set(layer_inputs(layer)):
-            if needed[name] == index:
-                del trained[name], fitted[name]
     return made
 
 

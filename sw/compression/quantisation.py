@@ -95,7 +95,8 @@ class QuantisedConvolution(nn.Module):
                 ratio.cpu().numpy(), (self.offset.double() / scale).cpu().numpy(), residual, self.limits
             )
 
-    def forward(self, images, residual=None):
+    def sums_in_units(self, images, residual=None):
+        """What is rounded and clamped, in units of ``grid``."""
         multiplier, bias, shift, residual_multiplier = self.folded()
         unit = 2.0**-shift
         ratio = straight_through(torch.from_numpy(multiplier * unit).to(self.gain), self.real_ratio())
@@ -107,7 +108,10 @@ class QuantisedConvolution(nn.Module):
                 ratio.new_tensor(residual_multiplier * unit), self.residual.scale / self.grid.scale
             )
             total = total + residual * factor
-        total = round_half_up(total.clamp(*self.clamp()))
+        return total
+
+    def forward(self, images, residual=None):
+        total = round_half_up(self.sums_in_units(images, residual).clamp(*self.clamp()))
         if self.sums is None:
             return total
         real = activate(self.layer.activation, total * self.sums.scale)

@@ -153,8 +153,7 @@ class TernaryConvolution(DecomposedConvolution):
         # Beyond it they would have no gradient.
         limit = self._of_inputs(self.threshold) + 0.9 * _BEYOND
         self.coefficients.copy_(torch.minimum(torch.maximum(fit.coefficients, -limit), limit))
-        self.coefficients.requires_grad_(True)
-        self.usual.copy_(self.combination())
+        self.unsettle()
 
     @torch.no_grad()
     def remember(self):
@@ -168,6 +167,12 @@ class TernaryConvolution(DecomposedConvolution):
         clear = usual * (self._of_inputs(self.threshold) + _BEYOND / 2)
         self.coefficients.copy_(torch.where(self.combination() == usual, self.coefficients, clear))
         self.coefficients.requires_grad_(False)
+
+    @torch.no_grad()
+    def unsettle(self):
+        """Train coefficients, again if they had settled; what they usually are is what they are now."""
+        self.coefficients.requires_grad_(True)
+        self.usual.copy_(self.combination())
 
     def _energies(self):
         """[C, M]"""

@@ -213,6 +213,18 @@ def test_more_zeros_are_fitted_to_what_was_trained(whole):
     assert not any(trained[0]) and all(trained[1])
 
 
+def test_what_was_trained_with_as_many_zeros_goes_on_from_where_it_was(whole):
+    none = dataclasses.replace(TRAINING, epochs=0)
+    zeros = sparsity(pruned_units(whole.ternary))
+    recipe = Recipe(methods=(dataclasses.replace(ESCALATE, sparsity=zeros, retraining=none, refining=none),))
+    again = compress(
+        small_network(), patterns(), recipe, Run(dataset=patterns()), start=whole.ternary
+    ).ternary
+    for (_, unit), (_, before) in zip(ternary_units(again), ternary_units(whole.ternary), strict=True):
+        assert torch.equal(unit.coefficients, before.coefficients) and torch.equal(unit.bases, before.bases)
+        assert unit.coefficients.requires_grad and not before.coefficients.requires_grad
+
+
 def test_penni_alone_makes_no_integers():
     alone = made(recipe=Recipe(methods=(PENNI,)))
     assert alone.integers is None and alone.phases[-1].name == "shrink"
