@@ -96,7 +96,7 @@ class QuantisedConvolution(nn.Module):
             )
 
     def sums_in_units(self, images, residual=None):
-        """What is rounded and clamped, in units of ``grid``."""
+        """What is rounded and clamped, in units of ``grid``, [n, K, H, W]."""
         multiplier, bias, shift, residual_multiplier = self.folded()
         unit = 2.0**-shift
         ratio = straight_through(torch.from_numpy(multiplier * unit).to(self.gain), self.real_ratio())

@@ -186,7 +186,7 @@ def test_an_experiment_starts_from_another(tmp_path, monkeypatch):
     assert many["operations"] < few["operations"]
 
 
-def test_every_curve_rises_from_points_before():
+def test_every_curve_rises():
     for name, experiment in compression.EXPERIMENTS.items():
         if experiment.after is not None:
             before = compression.EXPERIMENTS[experiment.after]
