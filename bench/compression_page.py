@@ -85,6 +85,7 @@ def draw(stored):
         lines[f"uniform, bits: {bits}; ideal cycles"] = uniform
     for key, panel in panels.items():
         for number, (name, points) in enumerate(lines.items()):
+            points.sort(key=lambda point: (point["sparsity"], point["image_bits"]))
             panel.plot(
                 [point[key] for point in points],
                 [100 * point["accuracy_integer"] for point in points],
