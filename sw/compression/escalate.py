@@ -62,8 +62,9 @@ class EscalateSettings:
     sparsity: float = 0.6
     #: Training images that ternary coefficients and bases are fitted on before they are trained.
     fitting: int = 1000
-    #: Share of the retraining after which ternary coefficients stay at what they usually were, and only all else is trained.
-    freeze: float = 0.8
+    #: Shares of the retraining between which ternary coefficients settle, one after the other, at what they usually were; then only all else is trained.
+    settle_from: float = 0.4
+    settle_until: float = 0.95
     #: Training through the ternary rounding, with the network before compression as teacher.
     retraining: TrainingSettings = _RETRAINING
     #: Training on the grid of integers of all but the ternary coefficients, which stay.
@@ -79,8 +80,17 @@ class EscalateSettings:
         for name in ("fitting", "calibration"):
             if getattr(self, name) < 1:
                 raise ValueError(f"expected at least 1 image of {name}, got {getattr(self, name)}")
-        if not 0 < self.freeze <= 1:
-            raise ValueError(f"expected a freeze above 0 and at most 1, got {self.freeze}")
+        if not 0 < self.settle_from <= self.settle_until <= 1:
+            raise ValueError(
+                "expected 0 < settle_from <= settle_until <= 1, "
+                f"got settle_from = {self.settle_from} and settle_until = {self.settle_until}"
+            )
+
+    def settled(self, fraction):
+        """Share of the ternary coefficients that stay as they are when ``fraction`` of the retraining is done, from 0 to 1."""
+        if not self.settle_from < fraction < self.settle_until:
+            return float(fraction >= self.settle_until)
+        return (fraction - self.settle_from) / (self.settle_until - self.settle_from)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -248,9 +258,10 @@ def _keep_zeros(settings, zeros):
                 set_sparsity([unit], zeros[layer.name])
         else:
             set_sparsity(pruned_units(trained), settings.sparsity)
+        share = settings.settled(fraction)
         for _, unit in ternary:
+            if share > 0:
+                unit.settle(share)
             unit.remember()
-            if fraction >= settings.freeze:
-                unit.settle()
 
     return step

@@ -71,9 +71,10 @@ class TernaryConvolution(DecomposedConvolution):
     be told apart as in PENNI.
 
     Training draws many of these numbers to a threshold, where they go to and fro at any rate: batch norms never have the
-    statistics of the coefficients that come out, and all else learns to bear what will not be there. So for the last part
-    of a training coefficients stay at what they have usually been (M. Nagel et al., "Overcoming Oscillations in
-    Quantization-Aware Training", ICML 2022, who freeze them one by one).
+    statistics of the coefficients that come out, and all else learns to bear what will not be there. So in the course of a
+    training one coefficient after the other, in random order, stays at what it has usually been, and those that are left
+    make up for it (M. Nagel et al., "Overcoming Oscillations in Quantization-Aware Training", ICML 2022, who freeze those
+    that go to and fro most often; A. Zhou et al., "Incremental Network Quantization", ICLR 2017, in halves of all weights).
 
     Parameters
     ----------
@@ -85,9 +86,9 @@ class TernaryConvolution(DecomposedConvolution):
         bool, of the shape of ``coefficients``: the others stay zero.
     """
 
-    per_channel = (*DecomposedConvolution.per_channel, "usual")
+    per_channel = (*DecomposedConvolution.per_channel, "usual", "turn")
     per_input = ("threshold", "moments")
-    per_coefficient = (*DecomposedConvolution.per_coefficient, "threshold", "usual")
+    per_coefficient = (*DecomposedConvolution.per_coefficient, "threshold", "usual", "turn")
 
     def __init__(self, layer, coefficients, bases, normalise, kept):
         planes = [(coefficients[:, :, m], kept[:, :, m]) for m in range(len(bases))]
@@ -103,6 +104,9 @@ class TernaryConvolution(DecomposedConvolution):
         )
         #: [K, C / groups, M]: moving average of the ternary coefficients.
         self.register_buffer("usual", self.combination().detach())
+        turn = torch.rand(coefficients.shape, generator=torch.Generator().manual_seed(0))
+        #: [K, C / groups, M], from 0 to below 1: share of settled coefficients from which each is one of them.
+        self.register_buffer("turn", turn.to(coefficients))
 
     @classmethod
     def of(cls, unit, plan):
@@ -161,12 +165,20 @@ class TernaryConvolution(DecomposedConvolution):
         self.usual.lerp_(self.combination(), 1 - _MEMORY)
 
     @torch.no_grad()
-    def settle(self):
-        """Leave all coefficients at what they usually were, and train them no more."""
+    def settle(self, share):
+        """Leave this share of the coefficients, at random, at what they usually were; if it is 1, train them no more.
+
+        To be called after each step from then on, with a share that does not fall: settled coefficients are trained with the others, and put back.
+        """
+        settled = self.turn < share
         usual = self.usual.round()
+        self.usual.copy_(torch.where(settled, usual, self.usual))
         clear = usual * (self._of_inputs(self.threshold) + _BEYOND / 2)
-        self.coefficients.copy_(torch.where(self.combination() == usual, self.coefficients, clear))
-        self.coefficients.requires_grad_(False)
+        # The others still say which of them would be given up first.
+        moved = settled & (self.combination() != usual)
+        self.coefficients.copy_(torch.where(moved, clear, self.coefficients))
+        if share == 1:
+            self.coefficients.requires_grad_(False)
 
     @torch.no_grad()
     def unsettle(self):

@@ -90,7 +90,7 @@ def test_targets_are_met_or_not():
         (0.5, dense, 0.9989): ("no", "no"),
     }
     for (zeros, accuracy, agreement), wanted in cases.items():
-        changed = {"sparsity": zeros, "accuracy_integer": accuracy, "agreement": agreement}
+        changed = {"sparsity_before_shrinking": zeros, "accuracy_integer": accuracy, "agreement": agreement}
         _, _, rows = target_table([ours | changed])
         found = {row[0]: row[3] for row in rows}
         assert (found["resnet20-6-0.60"], found["all"]) == wanted and found["resnet56-penni"] == ""

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -179,18 +180,28 @@ def test_without_training_there_is_what_was_fitted():
     assert [phase.name for phase in nothing.phases] == [phase.name for phase in alone.phases]
 
 
-def test_coefficients_settle_before_the_end(monkeypatch):
-    steps, settled = [], []
-    monkeypatch.setattr(TernaryConvolution, "remember", lambda unit: steps.append(unit))
-    monkeypatch.setattr(TernaryConvolution, "settle", lambda unit: settled.append(len(steps)) or freeze(unit))
-
-    def freeze(unit):
-        unit.coefficients.requires_grad_(False)
-
-    made(recipe=Recipe(methods=(dataclasses.replace(ESCALATE, freeze=0.5),)))
-    layers = len(settled)
+def test_coefficients_settle_one_after_the_other(monkeypatch):
+    remember, settle = TernaryConvolution.remember, TernaryConvolution.settle
+    steps, shares = [], []
+    monkeypatch.setattr(TernaryConvolution, "remember", lambda unit: steps.append(unit) or remember(unit))
+    monkeypatch.setattr(
+        TernaryConvolution, "settle", lambda unit, share: shares.append(share) or settle(unit, share)
+    )
+    method = dataclasses.replace(ESCALATE, settle_from=0.25, settle_until=0.75)
+    network = made(recipe=Recipe(methods=(method,))).ternary
+    layers = len(ternary_units(network))
     batches = len(patterns().train_images) // TRAINING.batch
-    assert len(steps) == layers * TRAINING.epochs * batches // 2
+    # Then none is trained.
+    total = TRAINING.epochs * batches
+    assert len(steps) == layers * math.ceil(0.75 * total)
+    assert len(shares) == layers * (math.ceil(0.75 * total) - math.floor(0.25 * total))
+    assert shares == sorted(shares) and shares[-1] == 1 and shares[0] < 0.1
+    assert len(set(shares)) == len(shares) / layers
+
+
+def test_coefficients_may_settle_at_once():
+    method = dataclasses.replace(ESCALATE, settle_from=0.8, settle_until=0.8)
+    assert [method.settled(done) for done in (0, 0.79, 0.8, 1)] == [0, 0, 1, 1]
 
 
 def test_more_zeros_are_fitted_to_what_was_trained(whole):
@@ -273,7 +284,8 @@ def test_networks_of_fewer_classes_are_refused_before_anything_is_done():
     [
         ({"sparsity": 1.0}, r"expected a sparsity from 0 to below 1, got 1\.0"),
         ({"fitting": 0}, "expected at least 1 image of fitting, got 0"),
-        ({"freeze": 1.5}, "expected a freeze above 0 and at most 1, got 1.5"),
+        ({"settle_until": 1.5}, "settle_until <= 1, got settle_from = 0.4 and settle_until = 1.5"),
+        ({"settle_from": 0.97}, "settle_from <= settle_until <= 1, got settle_from = 0.97"),
     ],
 )
 def test_impossible_settings_are_refused(changes, message):

@@ -195,18 +195,46 @@ def test_coefficients_settle_at_what_they_usually_were():
             made.coefficients[tuple(often)] = 0.0 if step % 5 == 4 else 5.0
         made.remember()
     assert made.combination()[tuple(rare)] == -1 and made.combination()[tuple(often)] == 0
-    made.settle()
+    made.settle(1)
     assert torch.equal(made.combination(), ternary)
     assert not made.coefficients.requires_grad and made.bases.requires_grad
-    # Numbers behind those that were as usual still say which of them would be given up first.
-    others = torch.ones_like(latent, dtype=torch.bool)
-    others[tuple(rare)] = others[tuple(often)] = False
-    assert torch.equal(made.coefficients[others], latent[others])
+
+
+def test_a_share_of_the_coefficients_settles_and_the_others_do_not():
+    made = unit(inputs=40, kept=5)
+    optimiser = torch.optim.AdamW(made.parameters(), lr=0.1)
+    begun, settled = made.combination().detach(), torch.zeros_like(made.kept)
+    for share in (0.25, 0.5, 0.5):
+        # All that had settled, and as many more as are wanted.
+        still = begun.clone()
+        made(numbers(2, made.layer.inputs, 6, 6)).square().sum().backward()
+        optimiser.step()
+        made.settle(share)
+        made.remember()
+        assert (made.turn < share).float().mean() == pytest.approx(share, abs=0.05)
+        now = made.combination().detach()
+        assert torch.equal(now[settled], still[settled]) and not torch.equal(now[~settled], still[~settled])
+        assert made.coefficients.requires_grad
+        settled = made.turn < share
+        begun = now
+
+
+def test_settled_coefficients_keep_their_zeros():
+    made = unit(inputs=40, kept=5)
+    made.settle(0.3)
+    settled = made.turn < 0.3
+    before = made.combination().detach()
+    # At first some count as zeros that are put back beyond the threshold, where they count no more.
+    for _ in range(8):
+        set_sparsity([made], 0.7)
+        made.settle(0.3)
+    assert torch.equal(made.combination()[settled], before[settled])
+    assert sparsity([made]) == pytest.approx(0.7, abs=2e-3)
 
 
 def test_settled_coefficients_bear_training():
     made = unit(kept=5)
-    made.settle()
+    made.settle(1)
     settled = made.combination()
     before = made.bases.detach().clone()
     optimiser = torch.optim.AdamW(made.parameters(), lr=0.1)
