@@ -256,10 +256,13 @@ def activate(activation, numbers):
 def convolve(images, kernel, layer):
     """Cross-correlation with the stride, the padding and the groups of ``layer``."""
     top, left, bottom, right = layer.padding
-    padding = (top, left)
+    padding, stride = (top, left), layer.stride
     if top != bottom or left != right:
         images, padding = functional.pad(images, (left, right, top, bottom)), 0
-    return functional.conv2d(images, kernel, stride=layer.stride, padding=padding, groups=layer.groups)
+    if layer.kernel == (1, 1) and not any(layer.padding):
+        # Gradients of such kernels with strides are written beyond their buffers by oneDNN's code for AVX2.
+        images, stride = images[:, :, ::stride, ::stride], 1
+    return functional.conv2d(images, kernel, stride=stride, padding=padding, groups=layer.groups)
 
 
 def gain_and_offset(normalise):
