@@ -198,6 +198,10 @@ def test_coefficients_settle_at_what_they_usually_were():
     made.settle(1)
     assert torch.equal(made.combination(), ternary)
     assert not made.coefficients.requires_grad and made.bases.requires_grad
+    # Numbers behind those that were as usual still say which of them would be given up first.
+    others = torch.ones_like(latent, dtype=torch.bool)
+    others[tuple(rare)] = others[tuple(often)] = False
+    assert torch.equal(made.coefficients[others], latent[others])
 
 
 def test_a_share_of_the_coefficients_settles_and_the_others_do_not():
