@@ -35,7 +35,7 @@ from sw.training import TrainingSettings, logits
 
 from .compression_page import write
 
-__all__ = ["EXPERIMENTS", "RESULT", "Experiment", "run_experiment", "stored_settings"]
+__all__ = ["EXPERIMENTS", "RESULT", "Experiment", "run_experiment", "stored_settings", "with_starts"]
 
 RESULT = Path(__file__).parent / "results" / "compression.json"
 FOLDER = Path("build") / "compression"
@@ -50,15 +50,16 @@ _COARSE = TrainingSettings(
 _DENSE = dataclasses.replace(_COARSE, optimiser="sgd", epochs=6, rate=0.02)
 _RETRAINING = dataclasses.replace(_COARSE, epochs=14, rate=5e-3, distillation=TEACHER)
 _REFINING = dataclasses.replace(_RETRAINING, epochs=1, rate=2e-4, precision="float32")
-#: Of a point of a curve that starts from the first one.
+#: Of a point of a curve that starts from another one, and of one with far more zeros than that.
 _FURTHER = dataclasses.replace(_RETRAINING, epochs=4)
+_FAR = dataclasses.replace(_RETRAINING, epochs=10)
 #: Of uniform weights, which are trained on their grids from the start: an epoch more, where ours are refined.
 _UNIFORM = dataclasses.replace(_RETRAINING, epochs=16, rate=3e-3)
 _NONE = dataclasses.replace(_RETRAINING, epochs=0)
 #: As all coefficients settled before they did so one by one.
 _AT_ONCE = {"settle_from": 0.8, "settle_until": 0.8}
-#: The first, which the others start from, then those.
-_SHARES = (0.6, 0.5, 0.7, 0.8, 0.85, 0.9, 0.95)
+#: Shares of zeros of a curve, each with the one that it starts from.
+_SHARES = {0.6: None, 0.5: 0.6, 0.7: 0.6, 0.8: 0.7, 0.85: 0.6, 0.9: 0.85, 0.95: 0.9}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,14 +92,15 @@ def _penni(bases, zeros, *, epochs=8, rate=0.01):
     return Recipe(methods=(TrainSettings(training=_DENSE), penni))
 
 
-def _curve(name, bases, *, first=_RETRAINING, further=_FURTHER, planes=2, at_once=(), **network):
-    """Experiments from few zeros to many, all trained on from one of them; ``at_once`` are shares measured with ``_AT_ONCE``."""
-    found = {}
-    for share in _SHARES:
-        settings = {"planes": planes} | (_AT_ONCE if share in at_once else {})
-        recipe = _escalate(bases, share, further if found else first, **settings)
+def _curve(name, bases, *, first=_RETRAINING, further=_FURTHER, far=_FAR, planes=2, at_once=False, **network):
+    """Experiments from few zeros to many, trained on one from the other; ``far`` is the training of 85 %, which starts from 60 %."""
+    found, settings = {}, {"planes": planes} | (_AT_ONCE if at_once else {})
+    for share, before in _SHARES.items():
+        retraining = {0.6: first, 0.85: far}.get(share, further)
         found[f"{name}-{bases}-{share:.2f}"] = Experiment(
-            **network, recipe=recipe, after=next(iter(found), None)
+            **network,
+            recipe=_escalate(bases, share, retraining, **settings),
+            after=before and f"{name}-{bases}-{before:.2f}",
         )
     return found
 
@@ -128,11 +130,11 @@ _RESNET8 = {"model": "mlperf-tiny-resnet8.onnx", "planes": 4}
 #: A third of the work of ResNet-20, and less room for mistakes.
 _RESNET8_TRAININGS = {
     "first": dataclasses.replace(_RETRAINING, epochs=40),
-    "further": dataclasses.replace(_FURTHER, epochs=10),
+    "further": _FAR,
 }
 #: By name, the most wanted first.
 EXPERIMENTS = {
-    **_curve("resnet20", 6, at_once=(0.95,), **_RESNET20),
+    **_curve("resnet20", 6, **_RESNET20),
     # The bases that `farthing compress` chooses: three of five multiplications go with the three that an output channel does not use.
     "resnet20-2-of-5-0.60": Experiment(**_RESNET20, recipe=_escalate(5, 0.6, kept=2)),
     "resnet20-penni-0.60": Experiment(**_RESNET20, recipe=_penni(5, 0.6)),
@@ -153,9 +155,20 @@ EXPERIMENTS = {
     **_untrained("resnet8", 6, (0.6,), suffix="2-planes-untrained", **_RESNET8 | {"planes": 2}),
     **_untrained("resnet56", 6, (0.6, 0.85), **_RESNET56),
     **_curve("resnet20", 5, **_RESNET20),
-    **_curve("resnet20", 4, at_once=_SHARES, **_RESNET20),
+    **_curve("resnet20", 4, far=_FURTHER, at_once=True, **_RESNET20),
     "resnet56-penni": Experiment(**_RESNET56, recipe=_penni(5, 0.8)),
 }
+
+
+def with_starts(names, folder):
+    """``names``, and before them what they start from, where none of its checkpoints is left in ``folder``."""
+    found = {}
+    for name in names:
+        chain = [name]
+        while (before := EXPERIMENTS[chain[0]].after) and not (folder / before).exists():
+            chain.insert(0, before)
+        found |= dict.fromkeys(chain)
+    return list(found)
 
 
 def run_experiment(name, experiment, data, folder, console):
@@ -293,7 +306,12 @@ def _compressed(network, experiment, run, start, path):
 
 @click.command()
 @click.option("--list", "listed", is_flag=True, help="Names, and when they were stored.")
-@click.option("--only", multiple=True, type=click.Choice(list(EXPERIMENTS)), help="Run these, stored or not.")
+@click.option(
+    "--only",
+    multiple=True,
+    type=click.Choice(list(EXPERIMENTS)),
+    help="Run these, stored or not, and what they start from, if it is not left in build/compression.",
+)
 def main(listed, only):
     """Run the experiments that are not stored, in their order."""
     stored = {record["name"]: record for record in _stored()}
@@ -306,7 +324,8 @@ def main(listed, only):
         raise click.UsageError(
             "expected the folder of weights and pictures in FARTHING_DATA, got none; set it"
         )
-    for name in only or [name for name in EXPERIMENTS if name not in stored]:
+    wanted = only or [name for name in EXPERIMENTS if name not in stored]
+    for name in with_starts(wanted, FOLDER):
         result = run_experiment(name, EXPERIMENTS[name], Path(data), FOLDER, Console())
         # Another process may have stored one in the meantime.
         records = [record for record in _stored() if record["name"] != name] + [result]

@@ -114,6 +114,18 @@ def test_stored_experiments_are_still_the_same():
         )
 
 
+def test_what_an_experiment_starts_from_runs_before_it_unless_it_is_left(tmp_path):
+    names = [f"resnet20-6-{share}" for share in ("0.60", "0.85", "0.90")]
+    assert compression.with_starts(names[2:], tmp_path) == names
+    assert compression.with_starts([names[2], "resnet20-penni-0.60", names[0]], tmp_path) == [
+        *names,
+        "resnet20-penni-0.60",
+    ]
+    (tmp_path / names[1]).mkdir()
+    assert compression.with_starts(names[2:], tmp_path) == names[2:]
+    assert compression.with_starts(names[1:2], tmp_path) == names[:2]
+
+
 def test_the_readme_says_what_is_stored():
     found = {record["name"]: record for record in STORED}
     readme = (PAGE.parents[1] / "README.md").read_text()
