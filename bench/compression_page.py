@@ -1,4 +1,4 @@
-"""Tables and the picture of the stored experiments, for ``docs/compression.md``."""
+"""Tables and pictures of the stored experiments, for ``docs/compression.md``."""
 
 from pathlib import Path
 
@@ -8,12 +8,14 @@ from sw.files import replace_file
 
 from .page import page_with
 
-__all__ = ["PAGE", "PICTURE", "draw", "experiment_tables", "target_table", "write"]
+__all__ = ["PAGE", "PICTURES", "draw", "experiment_tables", "target_table", "write"]
 
 PAGE = Path(__file__).parents[1] / "docs" / "compression.md"
-PICTURE = PAGE.with_name("resnet20-curves.svg")
-#: Network of the picture.
-_SHOWN = "resnet20"
+#: By network.
+PICTURES = {
+    "resnet20": PAGE.with_name("resnet20-curves.svg"),
+    "mlperf-tiny-resnet8": PAGE.with_name("resnet8-curves.svg"),
+}
 
 
 #: What was wanted: of which experiment, a share of which number, and most points lost.
@@ -36,9 +38,10 @@ _AGREEMENT = 0.999
 
 
 def write(stored):
-    """Write both anew from what is stored."""
+    """Write the tables and all pictures anew from what is stored."""
     replace_file(PAGE, page_with(PAGE.read_text(), [target_table(stored), *experiment_tables(stored)]))
-    write_picture(PICTURE, lambda: draw(stored))
+    for network, path in PICTURES.items():
+        write_picture(path, lambda network=network: draw(stored, network))
 
 
 def target_table(stored):
@@ -70,16 +73,19 @@ def experiment_tables(stored):
     return [table for table in found if table[2]]
 
 
-def draw(stored):
+def draw(stored, network):
     """A matplotlib ``Figure``: top-1 of integers against cycles, bits and operations, a line for each choice of bases and one for uniform weights."""
-    records = [record for record in stored if record["network"] == _SHOWN]
-    figure, panels = accuracy_figure(f"{_SHOWN} on CIFAR-10", records[0]["accuracy_dense"])
-    lines = {}
-    for record in _of(records, "escalate"):
-        kept = record["settings"]["escalate"]["kept"]
+    records = [record for record in stored if record["network"] == network]
+    figure, panels = accuracy_figure(f"{network} on CIFAR-10", records[0]["accuracy_dense"])
+    ours, lines = _of(records, "escalate"), {}
+    several = len({record["settings"]["escalate"]["planes"] for record in ours}) > 1
+    for record in ours:
+        settings = record["settings"]["escalate"]
+        kept, planes = settings["kept"], settings["planes"]
         bases = record["bases"] if kept is None else f"{kept} of {record['bases']}"
-        untrained = "" if record["epochs"] else ", untrained"
-        lines.setdefault(f"ternary, {bases} bases{untrained}", []).append(record)
+        name = f"ternary, {bases} bases" + (f", {planes} planes" if several else "")
+        name += "" if record["epochs"] else ", untrained"
+        lines.setdefault(name, []).append(record)
     if uniform := _of(records, "uniform"):
         bits = ", ".join(str(record["weight_bits"]) for record in uniform)
         lines[f"uniform, bits: {bits}; ideal cycles"] = uniform
@@ -92,7 +98,7 @@ def draw(stored):
                 marker=MARKERS[number],
                 label=name,
             )
-    panels["operations"].legend(loc="lower right")
+    figure.legend(*panels["cycles"].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
 
 

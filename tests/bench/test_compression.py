@@ -56,15 +56,14 @@ QUICK = {
 }
 
 
-def test_the_page_and_the_picture_show_what_is_stored(tmp_path):
+def test_the_page_and_the_pictures_show_what_is_stored(tmp_path):
     text = PAGE.read_text()
     assert page_with(text, [("other", ["a"], [["b"]])]) != text
     found = [target_table(STORED), *experiment_tables(STORED)]
     assert page_with(text, found) == text, "run `python -m bench.compression`"
-    write_picture(tmp_path / "now.svg", lambda: compression_page.draw(STORED))
-    assert (tmp_path / "now.svg").read_bytes() == compression_page.PICTURE.read_bytes(), (
-        "run `python -m bench.compression`"
-    )
+    for network, path in compression_page.PICTURES.items():
+        write_picture(tmp_path / path.name, lambda network=network: compression_page.draw(STORED, network))
+        assert (tmp_path / path.name).read_bytes() == path.read_bytes(), "run `python -m bench.compression`"
 
 
 def test_uniform_weights_are_set_beside_our_best():
