@@ -161,11 +161,13 @@ EXPERIMENTS = {
 
 
 def with_starts(names, folder):
-    """``names``, and before them what they start from, where none of its checkpoints is left in ``folder``."""
+    """``names``, and before them what they start from, where checkpoints of all its training are not left in ``folder``."""
     found = {}
     for name in names:
         chain = [name]
-        while (before := EXPERIMENTS[chain[0]].after) and not (folder / before).exists():
+        while (before := EXPERIMENTS[chain[0]].after) and not (
+            folder / before / "refine.checkpoint"
+        ).exists():
             chain.insert(0, before)
         found |= dict.fromkeys(chain)
     return list(found)

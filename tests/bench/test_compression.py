@@ -121,6 +121,8 @@ def test_what_an_experiment_starts_from_runs_before_it_unless_it_is_left(tmp_pat
         "resnet20-penni-0.60",
     ]
     (tmp_path / names[1]).mkdir()
+    assert compression.with_starts(names[2:], tmp_path) == names
+    (tmp_path / names[1] / "refine.checkpoint").touch()
     assert compression.with_starts(names[2:], tmp_path) == names[2:]
     assert compression.with_starts(names[1:2], tmp_path) == names[:2]
 
