@@ -38,10 +38,10 @@ _AGREEMENT = 0.999
 
 
 def write(stored):
-    """Write the tables and all pictures anew from what is stored."""
+    """Write the tables and the pictures anew from what is stored."""
     replace_file(PAGE, page_with(PAGE.read_text(), [target_table(stored), *experiment_tables(stored)]))
-    for network, path in PICTURES.items():
-        write_picture(path, lambda network=network: draw(stored, network))
+    for network in {record["network"] for record in stored} & PICTURES.keys():
+        write_picture(PICTURES[network], lambda network=network: draw(stored, network))
 
 
 def target_table(stored):
